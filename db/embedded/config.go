@@ -46,6 +46,7 @@ type Config struct {
 
 	places        *places // where binaries are looked for; nil is everywhere
 	fetchURL      string  // Maven repository; "" is the library's own
+	cache         string  // where downloads are kept; "" is the usual cache
 	noDeathSignal bool    // leaves the end of an orphan to the watchdog alone, for its test
 }
 

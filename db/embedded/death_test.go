@@ -107,7 +107,7 @@ func TestOrphanIsStoppedByTheNextStart(t *testing.T) {
 func TestEverythingKilledAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := testDir(t)
-	p := startProgram(t, dir, "EMBEDDED_TEST_FAST=1")
+	p := startProgram(t, dir) // not Fast: what is acknowledged must be on disk
 	writeCommitted(t, p)
 	pid := p.postmaster(t)
 	for _, victim := range []int{watchdogOf(t, pid), pid, p.cmd.Process.Pid} {

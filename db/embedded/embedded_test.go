@@ -251,13 +251,13 @@ func assertModes(t *testing.T, s *Server) {
 func TestDataIsKeptBetweenRuns(t *testing.T) {
 	t.Parallel()
 	dir := testDir(t)
-	first := start(t, Config{Dir: dir})
+	first := start(t, Config{Dir: dir, Fast: true})
 	query(t, first.SuperuserDSN("postgres"), "CREATE TABLE kept AS SELECT 'here' AS word")
 	stop(t, first)
 	if lines := readPidFile(first.state.DataDirectory); lines != nil {
 		t.Errorf("a stopped server left %v", lines)
 	}
-	second := start(t, Config{Dir: dir})
+	second := start(t, Config{Dir: dir, Fast: true})
 	if got := query(t, second.SuperuserDSN("postgres"), "SELECT word FROM kept"); got != "here" {
 		t.Errorf("%q", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
@@ -61,7 +62,7 @@ func (c Config) unpack(ctx context.Context, version embeddedpostgres.PostgresVer
 	}
 	config := embeddedpostgres.DefaultConfig().Version(version).Username("pg_none").Port(uint32(port)).
 		CachePath(cache).BinariesPath(target).RuntimePath(filepath.Join(scratch, "run")).
-		DataPath(filepath.Join(scratch, "data")).Logger(io.Discard)
+		DataPath(filepath.Join(scratch, "data")).Logger(io.Discard).StartTimeout(time.Second)
 	if c.fetchURL != "" {
 		config = config.BinaryRepositoryURL(c.fetchURL)
 	}
@@ -77,6 +78,9 @@ func (c Config) unpack(ctx context.Context, version embeddedpostgres.PostgresVer
 
 // cacheDir is a directory for binaries that the Postgres account can reach.
 func (c Config) cacheDir(ctx context.Context, as *account) (string, error) {
+	if c.cache != "" {
+		return c.cache, nil
+	}
 	dirs := []string{"/var/cache/bulkhead", "/var/tmp/bulkhead-postgresql"}
 	if !as.change {
 		home, err := os.UserCacheDir()

@@ -319,7 +319,7 @@ func (s *Server) Attached() bool { return s.attached }
 // this program, the one that Postgres runs as and root can take.
 func (s *Server) DSN(user, password, database string) string {
 	q := url.Values{"host": {s.state.SocketDirectory}, "port": {strconv.Itoa(s.state.Port)}, "sslmode": {"disable"}}
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Path: "/" + database, RawQuery: q.Encode()}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Path: "/" + database, RawQuery: strings.ReplaceAll(q.Encode(), "+", "%20")}
 	return u.String()
 }
 
