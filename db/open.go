@@ -82,6 +82,11 @@ func open(ctx context.Context, plane Plane, url string, config Config) (*pgxpool
 	params["search_path"] = map[Plane]string{Clinical: "public", Identity: "identity", Operator: "directory"}[plane]
 	params["timezone"] = "UTC"
 	defaultParam(params, "application_name", "bulkhead")
+	// Measured under RLS: a custom plan is made anew each time (123 us against 24), a parallel one
+	// costs 6 ms of worker start for a page of 20, and so does compiling one.
+	defaultParam(params, "plan_cache_mode", "force_generic_plan")
+	defaultParam(params, "max_parallel_workers_per_gather", "0")
+	defaultParam(params, "jit", "off")
 	defaultParam(params, "statement_timeout", "30s")
 	defaultParam(params, "lock_timeout", "10s")
 	defaultParam(params, "idle_in_transaction_session_timeout", "30s")

@@ -48,7 +48,7 @@ CREATE TABLE resource (
   tokens       bigint[]    NOT NULL,               -- search.TokenHash of each token, a residual filter only
   body         text        NOT NULL,               -- as sent, but for id and meta; '' when deleted
   PRIMARY KEY (tenant_id, project_id, type, id),
-  UNIQUE (tenant_id, project_id, rid)
+  UNIQUE (tenant_id, project_id, type, rid)        -- the default order of a search, newest first
 );
 CREATE INDEX resource_last_updated ON resource (tenant_id, project_id, type, last_updated DESC, rid DESC);
 COMMENT ON TABLE resource IS 'class: clinical';
@@ -71,9 +71,11 @@ CREATE INDEX resource_history_last_updated ON resource_history (tenant_id, proje
 COMMENT ON TABLE resource_history IS 'class: clinical';
 
 -- The search index: one row per value of a search parameter. param is definition.ParamID, one
--- number per resource type and parameter. rid comes after the value, so that a join on rid probes
--- the whole key and a page in rid order needs no sort. All rows are written in the transaction of
--- the resource: a 201 means that it can be found.
+-- number per resource type and parameter. In each primary key rid comes right after the value that
+-- is looked up, so that a page in rid order needs no sort. The second index, by rid, answers what
+-- is asked of a few known resources: residual filters, _include, :missing, sort keys. It costs next
+-- to nothing, since rid rises and its inserts go to the right edge. All rows are written in the
+-- transaction of the resource: a 201 means that it can be found.
 CREATE TABLE index_token (
   tenant_id  int    NOT NULL,
   project_id int    NOT NULL,
@@ -81,8 +83,9 @@ CREATE TABLE index_token (
   code       text   COLLATE "C" NOT NULL,
   system     text   COLLATE "C" NOT NULL, -- '' where there is none
   rid        bigint NOT NULL,
-  PRIMARY KEY (tenant_id, project_id, param, code, system, rid)
+  PRIMARY KEY (tenant_id, project_id, param, code, rid, system)
 );
+CREATE INDEX index_token_rid ON index_token (tenant_id, project_id, rid, param);
 COMMENT ON TABLE index_token IS 'class: clinical';
 
 CREATE TABLE index_string (
@@ -94,6 +97,7 @@ CREATE TABLE index_string (
   hash       bigint NOT NULL,             -- of the whole text as sent, for :exact
   PRIMARY KEY (tenant_id, project_id, param, value, rid, hash)
 );
+CREATE INDEX index_string_rid ON index_string (tenant_id, project_id, rid, param);
 COMMENT ON TABLE index_string IS 'class: clinical';
 
 CREATE TABLE index_date (
@@ -103,9 +107,11 @@ CREATE TABLE index_date (
   lo         timestamptz NOT NULL, -- first instant
   hi         timestamptz NOT NULL, -- first instant after it
   rid        bigint      NOT NULL,
-  PRIMARY KEY (tenant_id, project_id, param, lo, hi, rid)
+  wide       boolean     NOT NULL, -- longer than search.Wide, so that a search by hi can bound lo for all others
+  PRIMARY KEY (tenant_id, project_id, param, lo, rid, hi)
 );
-CREATE INDEX index_date_hi ON index_date (tenant_id, project_id, param, hi, lo, rid);
+CREATE INDEX index_date_rid ON index_date (tenant_id, project_id, rid, param);
+CREATE INDEX index_date_wide ON index_date (tenant_id, project_id, param, lo, rid, hi) WHERE wide;
 COMMENT ON TABLE index_date IS 'class: clinical';
 
 CREATE TABLE index_number (
@@ -116,8 +122,11 @@ CREATE TABLE index_number (
   lo         float8 NOT NULL,
   hi         float8 NOT NULL,
   rid        bigint NOT NULL,
-  PRIMARY KEY (tenant_id, project_id, param, unit, lo, hi, rid)
+  wide       boolean NOT NULL, -- as in index_date
+  PRIMARY KEY (tenant_id, project_id, param, unit, lo, rid, hi)
 );
+CREATE INDEX index_number_rid ON index_number (tenant_id, project_id, rid, param);
+CREATE INDEX index_number_wide ON index_number (tenant_id, project_id, param, unit, lo, rid, hi) WHERE wide;
 COMMENT ON TABLE index_number IS 'class: clinical';
 
 CREATE TABLE index_reference (
@@ -127,9 +136,9 @@ CREATE TABLE index_reference (
   target_type smallint NOT NULL, -- 0: not a resource of this project, target_id is the URL
   target_id   text     COLLATE "C" NOT NULL,
   rid         bigint   NOT NULL,
-  target_rid  bigint   NOT NULL, -- 0: unknown when this was written
   PRIMARY KEY (tenant_id, project_id, param, target_type, target_id, rid)
 );
+CREATE INDEX index_reference_rid ON index_reference (tenant_id, project_id, rid, param);
 COMMENT ON TABLE index_reference IS 'class: clinical';
 
 CREATE TABLE index_uri (
@@ -140,6 +149,7 @@ CREATE TABLE index_uri (
   rid        bigint NOT NULL,
   PRIMARY KEY (tenant_id, project_id, param, value, rid)
 );
+CREATE INDEX index_uri_rid ON index_uri (tenant_id, project_id, rid, param);
 COMMENT ON TABLE index_uri IS 'class: clinical';
 
 -- One row per tuple of a composite parameter; what a parameter does not have is '' or 0.
@@ -161,6 +171,7 @@ CREATE TABLE index_composite (
   n          smallint NOT NULL,
   PRIMARY KEY (tenant_id, project_id, param, code, rid, n)
 );
+CREATE INDEX index_composite_rid ON index_composite (tenant_id, project_id, rid, param);
 COMMENT ON TABLE index_composite IS 'class: clinical';
 
 -- Without these, joins under RLS are estimated at one row, because the planner multiplies the
@@ -168,8 +179,8 @@ COMMENT ON TABLE index_composite IS 'class: clinical';
 CREATE STATISTICS resource_key (dependencies, ndistinct) ON tenant_id, project_id, type FROM resource;
 CREATE STATISTICS resource_history_key (dependencies, ndistinct) ON tenant_id, project_id, type FROM resource_history;
 CREATE STATISTICS index_token_key (dependencies, ndistinct) ON tenant_id, project_id, param, code FROM index_token;
-CREATE STATISTICS index_string_key (dependencies, ndistinct) ON tenant_id, project_id, param FROM index_string;
-CREATE STATISTICS index_date_key (dependencies, ndistinct) ON tenant_id, project_id, param FROM index_date;
+CREATE STATISTICS index_string_key (dependencies, ndistinct) ON tenant_id, project_id, param, value FROM index_string;
+CREATE STATISTICS index_date_key (dependencies, ndistinct) ON tenant_id, project_id, param, lo FROM index_date;
 CREATE STATISTICS index_number_key (dependencies, ndistinct) ON tenant_id, project_id, param, unit FROM index_number;
 CREATE STATISTICS index_reference_key (dependencies, ndistinct) ON tenant_id, project_id, param, target_type, target_id FROM index_reference;
 CREATE STATISTICS index_uri_key (dependencies, ndistinct) ON tenant_id, project_id, param, value FROM index_uri;

@@ -9,41 +9,33 @@ WITH resources AS (
   SELECT @tenant_id, @project_id, unnest(@types::smallint[]), unnest(@ids::text[]), unnest(@rids::bigint[]), 1,
          @last_updated::timestamptz, unnest(@methods::text[]), unnest(@tokens::text[])::bigint[], unnest(@bodies::text[])
 ),
-tokens AS (
+reference_rows AS (
+  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid)
+  SELECT @tenant_id, @project_id, unnest(@reference_param::int[]), unnest(@reference_target_type::smallint[]), unnest(@reference_target_id::text[]), unnest(@reference_rid::bigint[])
+),
+token_rows AS (
   INSERT INTO index_token (tenant_id, project_id, param, code, system, rid)
   SELECT @tenant_id, @project_id, unnest(@token_param::int[]), unnest(@token_code::text[]), unnest(@token_system::text[]), unnest(@token_rid::bigint[])
 ),
-strings AS (
+string_rows AS (
   INSERT INTO index_string (tenant_id, project_id, param, value, rid, hash)
   SELECT @tenant_id, @project_id, unnest(@string_param::int[]), unnest(@string_value::text[]), unnest(@string_rid::bigint[]), unnest(@string_hash::bigint[])
 ),
-dates AS (
-  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid)
-  SELECT @tenant_id, @project_id, unnest(@date_param::int[]), unnest(@date_lo::timestamptz[]), unnest(@date_hi::timestamptz[]), unnest(@date_rid::bigint[])
+date_rows AS (
+  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid, wide)
+  SELECT @tenant_id, @project_id, unnest(@date_param::int[]), unnest(@date_lo::timestamptz[]), unnest(@date_hi::timestamptz[]), unnest(@date_rid::bigint[]), unnest(@date_wide::boolean[])
 ),
-numbers AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
-  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[])
+number_rows AS (
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
+  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[]), unnest(@number_wide::boolean[])
 ),
-uris AS (
+uri_rows AS (
   INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
   SELECT @tenant_id, @project_id, unnest(@uri_param::int[]), unnest(@uri_value::text[]), unnest(@uri_rid::bigint[])
 ),
-composites AS (
+composite_rows AS (
   INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
   SELECT @tenant_id, @project_id, unnest(@composite_param::int[]), unnest(@composite_code::text[]), unnest(@composite_system::text[]), unnest(@composite_code2::text[]), unnest(@composite_system2::text[]), unnest(@composite_lo::float8[]), unnest(@composite_hi::float8[]), unnest(@composite_unit::text[]), unnest(@composite_value::text[]), unnest(@composite_lo2::float8[]), unnest(@composite_hi2::float8[]), unnest(@composite_rid::bigint[]), unnest(@composite_n::smallint[])
-),
-refs AS (
-  SELECT unnest(@reference_param::int[]) AS param, unnest(@reference_target_type::smallint[]) AS target_type,
-         unnest(@reference_target_id::text[]) AS target_id, unnest(@reference_rid::bigint[]) AS rid,
-         unnest(@reference_target_rid::bigint[]) AS target_rid
-),
-reference_rows AS (
-  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid, target_rid)
-  SELECT @tenant_id, @project_id, f.param, f.target_type, f.target_id, f.rid,
-         coalesce(nullif(f.target_rid, 0), t.rid, 0)
-  FROM refs f LEFT JOIN resource t
-    ON t.tenant_id = @tenant_id AND t.project_id = @project_id AND t.type = f.target_type AND t.id = f.target_id
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest(@check_type::smallint[]) AS type, unnest(@check_id::text[]) AS id, unnest(@check_reference::text[]) AS reference) c
@@ -63,15 +55,19 @@ superseded AS (
   INSERT INTO resource_history (tenant_id, project_id, rid, version, type, id, last_updated, method, deleted, body)
   SELECT r.tenant_id, r.project_id, r.rid, r.version, r.type, r.id, r.last_updated, r.method, r.deleted, r.body
   FROM resource r
-  WHERE r.tenant_id = @tenant_id AND r.project_id = @project_id AND r.rid = ANY (@update_rids::bigint[])
+  WHERE r.tenant_id = @tenant_id AND r.project_id = @project_id AND (r.type, r.rid) IN (SELECT unnest(@update_types::smallint[]), unnest(@update_rids::bigint[]))
 ),
 updated AS (
   UPDATE resource r
   SET version = u.version, last_updated = @last_updated::timestamptz, method = u.method, deleted = u.deleted,
       tokens = u.tokens::bigint[], body = u.body
-  FROM (SELECT unnest(@update_rids::bigint[]) AS rid, unnest(@update_versions::int[]) AS version, unnest(@update_methods::text[]) AS method,
+  FROM (SELECT unnest(@update_types::smallint[]) AS type, unnest(@update_rids::bigint[]) AS rid, unnest(@update_versions::int[]) AS version, unnest(@update_methods::text[]) AS method,
                unnest(@update_deleted::boolean[]) AS deleted, unnest(@update_tokens::text[]) AS tokens, unnest(@update_bodies::text[]) AS body) u
-  WHERE r.tenant_id = @tenant_id AND r.project_id = @project_id AND r.rid = u.rid
+  WHERE r.tenant_id = @tenant_id AND r.project_id = @project_id AND r.type = u.type AND r.rid = u.rid
+),
+gone_reference AS (
+  DELETE FROM index_reference i USING (SELECT unnest(@gone_reference_param::int[]) AS param, unnest(@gone_reference_target_type::smallint[]) AS target_type, unnest(@gone_reference_target_id::text[]) AS target_id, unnest(@gone_reference_rid::bigint[]) AS rid) g
+  WHERE i.tenant_id = @tenant_id AND i.project_id = @project_id AND i.param = g.param AND i.target_type = g.target_type AND i.target_id = g.target_id AND i.rid = g.rid
 ),
 gone_token AS (
   DELETE FROM index_token i USING (SELECT unnest(@gone_token_param::int[]) AS param, unnest(@gone_token_code::text[]) AS code, unnest(@gone_token_system::text[]) AS system, unnest(@gone_token_rid::bigint[]) AS rid) g
@@ -97,45 +93,33 @@ gone_composite AS (
   DELETE FROM index_composite i USING (SELECT unnest(@gone_composite_param::int[]) AS param, unnest(@gone_composite_code::text[]) AS code, unnest(@gone_composite_rid::bigint[]) AS rid, unnest(@gone_composite_n::smallint[]) AS n) g
   WHERE i.tenant_id = @tenant_id AND i.project_id = @project_id AND i.param = g.param AND i.code = g.code AND i.rid = g.rid AND i.n = g.n
 ),
-gone_reference AS (
-  DELETE FROM index_reference i USING (SELECT unnest(@gone_reference_param::int[]) AS param, unnest(@gone_reference_target_type::smallint[]) AS target_type, unnest(@gone_reference_target_id::text[]) AS target_id, unnest(@gone_reference_rid::bigint[]) AS rid) g
-  WHERE i.tenant_id = @tenant_id AND i.project_id = @project_id AND i.param = g.param AND i.target_type = g.target_type AND i.target_id = g.target_id AND i.rid = g.rid
+reference_rows AS (
+  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid)
+  SELECT @tenant_id, @project_id, unnest(@reference_param::int[]), unnest(@reference_target_type::smallint[]), unnest(@reference_target_id::text[]), unnest(@reference_rid::bigint[])
 ),
-tokens AS (
+token_rows AS (
   INSERT INTO index_token (tenant_id, project_id, param, code, system, rid)
   SELECT @tenant_id, @project_id, unnest(@token_param::int[]), unnest(@token_code::text[]), unnest(@token_system::text[]), unnest(@token_rid::bigint[])
 ),
-strings AS (
+string_rows AS (
   INSERT INTO index_string (tenant_id, project_id, param, value, rid, hash)
   SELECT @tenant_id, @project_id, unnest(@string_param::int[]), unnest(@string_value::text[]), unnest(@string_rid::bigint[]), unnest(@string_hash::bigint[])
 ),
-dates AS (
-  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid)
-  SELECT @tenant_id, @project_id, unnest(@date_param::int[]), unnest(@date_lo::timestamptz[]), unnest(@date_hi::timestamptz[]), unnest(@date_rid::bigint[])
+date_rows AS (
+  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid, wide)
+  SELECT @tenant_id, @project_id, unnest(@date_param::int[]), unnest(@date_lo::timestamptz[]), unnest(@date_hi::timestamptz[]), unnest(@date_rid::bigint[]), unnest(@date_wide::boolean[])
 ),
-numbers AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
-  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[])
+number_rows AS (
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
+  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[]), unnest(@number_wide::boolean[])
 ),
-uris AS (
+uri_rows AS (
   INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
   SELECT @tenant_id, @project_id, unnest(@uri_param::int[]), unnest(@uri_value::text[]), unnest(@uri_rid::bigint[])
 ),
-composites AS (
+composite_rows AS (
   INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
   SELECT @tenant_id, @project_id, unnest(@composite_param::int[]), unnest(@composite_code::text[]), unnest(@composite_system::text[]), unnest(@composite_code2::text[]), unnest(@composite_system2::text[]), unnest(@composite_lo::float8[]), unnest(@composite_hi::float8[]), unnest(@composite_unit::text[]), unnest(@composite_value::text[]), unnest(@composite_lo2::float8[]), unnest(@composite_hi2::float8[]), unnest(@composite_rid::bigint[]), unnest(@composite_n::smallint[])
-),
-refs AS (
-  SELECT unnest(@reference_param::int[]) AS param, unnest(@reference_target_type::smallint[]) AS target_type,
-         unnest(@reference_target_id::text[]) AS target_id, unnest(@reference_rid::bigint[]) AS rid,
-         unnest(@reference_target_rid::bigint[]) AS target_rid
-),
-reference_rows AS (
-  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid, target_rid)
-  SELECT @tenant_id, @project_id, f.param, f.target_type, f.target_id, f.rid,
-         coalesce(nullif(f.target_rid, 0), t.rid, 0)
-  FROM refs f LEFT JOIN resource t
-    ON t.tenant_id = @tenant_id AND t.project_id = @project_id AND t.type = f.target_type AND t.id = f.target_id
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest(@check_type::smallint[]) AS type, unnest(@check_id::text[]) AS id, unnest(@check_reference::text[]) AS reference) c

@@ -17,41 +17,33 @@ WITH resources AS (
   SELECT $4, $5, unnest($6::smallint[]), unnest($7::text[]), unnest($8::bigint[]), 1,
          $9::timestamptz, unnest($10::text[]), unnest($11::text[])::bigint[], unnest($12::text[])
 ),
-tokens AS (
-  INSERT INTO index_token (tenant_id, project_id, param, code, system, rid)
-  SELECT $4, $5, unnest($13::int[]), unnest($14::text[]), unnest($15::text[]), unnest($16::bigint[])
-),
-strings AS (
-  INSERT INTO index_string (tenant_id, project_id, param, value, rid, hash)
-  SELECT $4, $5, unnest($17::int[]), unnest($18::text[]), unnest($19::bigint[]), unnest($20::bigint[])
-),
-dates AS (
-  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid)
-  SELECT $4, $5, unnest($21::int[]), unnest($22::timestamptz[]), unnest($23::timestamptz[]), unnest($24::bigint[])
-),
-numbers AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
-  SELECT $4, $5, unnest($25::int[]), unnest($26::text[]), unnest($27::float8[]), unnest($28::float8[]), unnest($29::bigint[])
-),
-uris AS (
-  INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
-  SELECT $4, $5, unnest($30::int[]), unnest($31::text[]), unnest($32::bigint[])
-),
-composites AS (
-  INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
-  SELECT $4, $5, unnest($33::int[]), unnest($34::text[]), unnest($35::text[]), unnest($36::text[]), unnest($37::text[]), unnest($38::float8[]), unnest($39::float8[]), unnest($40::text[]), unnest($41::text[]), unnest($42::float8[]), unnest($43::float8[]), unnest($44::bigint[]), unnest($45::smallint[])
-),
-refs AS (
-  SELECT unnest($46::int[]) AS param, unnest($47::smallint[]) AS target_type,
-         unnest($48::text[]) AS target_id, unnest($49::bigint[]) AS rid,
-         unnest($50::bigint[]) AS target_rid
-),
 reference_rows AS (
-  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid, target_rid)
-  SELECT $4, $5, f.param, f.target_type, f.target_id, f.rid,
-         coalesce(nullif(f.target_rid, 0), t.rid, 0)
-  FROM refs f LEFT JOIN resource t
-    ON t.tenant_id = $4 AND t.project_id = $5 AND t.type = f.target_type AND t.id = f.target_id
+  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid)
+  SELECT $4, $5, unnest($13::int[]), unnest($14::smallint[]), unnest($15::text[]), unnest($16::bigint[])
+),
+token_rows AS (
+  INSERT INTO index_token (tenant_id, project_id, param, code, system, rid)
+  SELECT $4, $5, unnest($17::int[]), unnest($18::text[]), unnest($19::text[]), unnest($20::bigint[])
+),
+string_rows AS (
+  INSERT INTO index_string (tenant_id, project_id, param, value, rid, hash)
+  SELECT $4, $5, unnest($21::int[]), unnest($22::text[]), unnest($23::bigint[]), unnest($24::bigint[])
+),
+date_rows AS (
+  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid, wide)
+  SELECT $4, $5, unnest($25::int[]), unnest($26::timestamptz[]), unnest($27::timestamptz[]), unnest($28::bigint[]), unnest($29::boolean[])
+),
+number_rows AS (
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
+  SELECT $4, $5, unnest($30::int[]), unnest($31::text[]), unnest($32::float8[]), unnest($33::float8[]), unnest($34::bigint[]), unnest($35::boolean[])
+),
+uri_rows AS (
+  INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
+  SELECT $4, $5, unnest($36::int[]), unnest($37::text[]), unnest($38::bigint[])
+),
+composite_rows AS (
+  INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
+  SELECT $4, $5, unnest($39::int[]), unnest($40::text[]), unnest($41::text[]), unnest($42::text[]), unnest($43::text[]), unnest($44::float8[]), unnest($45::float8[]), unnest($46::text[]), unnest($47::text[]), unnest($48::float8[]), unnest($49::float8[]), unnest($50::bigint[]), unnest($51::smallint[])
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest($1::smallint[]) AS type, unnest($2::text[]) AS id, unnest($3::text[]) AS reference) c
@@ -73,6 +65,10 @@ type InsertResourcesParams struct {
 	Methods             []string
 	Tokens              []string
 	Bodies              []string
+	ReferenceParam      []int32
+	ReferenceTargetType []int16
+	ReferenceTargetID   []string
+	ReferenceRid        []int64
 	TokenParam          []int32
 	TokenCode           []string
 	TokenSystem         []string
@@ -85,11 +81,13 @@ type InsertResourcesParams struct {
 	DateLo              []time.Time
 	DateHi              []time.Time
 	DateRid             []int64
+	DateWide            []bool
 	NumberParam         []int32
 	NumberUnit          []string
 	NumberLo            []float64
 	NumberHi            []float64
 	NumberRid           []int64
+	NumberWide          []bool
 	UriParam            []int32
 	UriValue            []string
 	UriRid              []int64
@@ -106,11 +104,6 @@ type InsertResourcesParams struct {
 	CompositeHi2        []float64
 	CompositeRid        []int64
 	CompositeN          []int16
-	ReferenceParam      []int32
-	ReferenceTargetType []int16
-	ReferenceTargetID   []string
-	ReferenceRid        []int64
-	ReferenceTargetRid  []int64
 }
 
 // What writes resources together with their history and index: one statement each, so that a
@@ -131,6 +124,10 @@ func (q *Queries) InsertResources(ctx context.Context, arg InsertResourcesParams
 		arg.Methods,
 		arg.Tokens,
 		arg.Bodies,
+		arg.ReferenceParam,
+		arg.ReferenceTargetType,
+		arg.ReferenceTargetID,
+		arg.ReferenceRid,
 		arg.TokenParam,
 		arg.TokenCode,
 		arg.TokenSystem,
@@ -143,11 +140,13 @@ func (q *Queries) InsertResources(ctx context.Context, arg InsertResourcesParams
 		arg.DateLo,
 		arg.DateHi,
 		arg.DateRid,
+		arg.DateWide,
 		arg.NumberParam,
 		arg.NumberUnit,
 		arg.NumberLo,
 		arg.NumberHi,
 		arg.NumberRid,
+		arg.NumberWide,
 		arg.UriParam,
 		arg.UriValue,
 		arg.UriRid,
@@ -164,11 +163,6 @@ func (q *Queries) InsertResources(ctx context.Context, arg InsertResourcesParams
 		arg.CompositeHi2,
 		arg.CompositeRid,
 		arg.CompositeN,
-		arg.ReferenceParam,
-		arg.ReferenceTargetType,
-		arg.ReferenceTargetID,
-		arg.ReferenceRid,
-		arg.ReferenceTargetRid,
 	)
 	return err
 }
@@ -183,79 +177,71 @@ superseded AS (
   INSERT INTO resource_history (tenant_id, project_id, rid, version, type, id, last_updated, method, deleted, body)
   SELECT r.tenant_id, r.project_id, r.rid, r.version, r.type, r.id, r.last_updated, r.method, r.deleted, r.body
   FROM resource r
-  WHERE r.tenant_id = $4 AND r.project_id = $5 AND r.rid = ANY ($13::bigint[])
+  WHERE r.tenant_id = $4 AND r.project_id = $5 AND (r.type, r.rid) IN (SELECT unnest($13::smallint[]), unnest($14::bigint[]))
 ),
 updated AS (
   UPDATE resource r
   SET version = u.version, last_updated = $9::timestamptz, method = u.method, deleted = u.deleted,
       tokens = u.tokens::bigint[], body = u.body
-  FROM (SELECT unnest($13::bigint[]) AS rid, unnest($14::int[]) AS version, unnest($15::text[]) AS method,
-               unnest($16::boolean[]) AS deleted, unnest($17::text[]) AS tokens, unnest($18::text[]) AS body) u
-  WHERE r.tenant_id = $4 AND r.project_id = $5 AND r.rid = u.rid
+  FROM (SELECT unnest($13::smallint[]) AS type, unnest($14::bigint[]) AS rid, unnest($15::int[]) AS version, unnest($16::text[]) AS method,
+               unnest($17::boolean[]) AS deleted, unnest($18::text[]) AS tokens, unnest($19::text[]) AS body) u
+  WHERE r.tenant_id = $4 AND r.project_id = $5 AND r.type = u.type AND r.rid = u.rid
+),
+gone_reference AS (
+  DELETE FROM index_reference i USING (SELECT unnest($20::int[]) AS param, unnest($21::smallint[]) AS target_type, unnest($22::text[]) AS target_id, unnest($23::bigint[]) AS rid) g
+  WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.target_type = g.target_type AND i.target_id = g.target_id AND i.rid = g.rid
 ),
 gone_token AS (
-  DELETE FROM index_token i USING (SELECT unnest($19::int[]) AS param, unnest($20::text[]) AS code, unnest($21::text[]) AS system, unnest($22::bigint[]) AS rid) g
+  DELETE FROM index_token i USING (SELECT unnest($24::int[]) AS param, unnest($25::text[]) AS code, unnest($26::text[]) AS system, unnest($27::bigint[]) AS rid) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.code = g.code AND i.system = g.system AND i.rid = g.rid
 ),
 gone_string AS (
-  DELETE FROM index_string i USING (SELECT unnest($23::int[]) AS param, unnest($24::text[]) AS value, unnest($25::bigint[]) AS rid, unnest($26::bigint[]) AS hash) g
+  DELETE FROM index_string i USING (SELECT unnest($28::int[]) AS param, unnest($29::text[]) AS value, unnest($30::bigint[]) AS rid, unnest($31::bigint[]) AS hash) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.value = g.value AND i.rid = g.rid AND i.hash = g.hash
 ),
 gone_date AS (
-  DELETE FROM index_date i USING (SELECT unnest($27::int[]) AS param, unnest($28::timestamptz[]) AS lo, unnest($29::timestamptz[]) AS hi, unnest($30::bigint[]) AS rid) g
+  DELETE FROM index_date i USING (SELECT unnest($32::int[]) AS param, unnest($33::timestamptz[]) AS lo, unnest($34::timestamptz[]) AS hi, unnest($35::bigint[]) AS rid) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.lo = g.lo AND i.hi = g.hi AND i.rid = g.rid
 ),
 gone_number AS (
-  DELETE FROM index_number i USING (SELECT unnest($31::int[]) AS param, unnest($32::text[]) AS unit, unnest($33::float8[]) AS lo, unnest($34::float8[]) AS hi, unnest($35::bigint[]) AS rid) g
+  DELETE FROM index_number i USING (SELECT unnest($36::int[]) AS param, unnest($37::text[]) AS unit, unnest($38::float8[]) AS lo, unnest($39::float8[]) AS hi, unnest($40::bigint[]) AS rid) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.unit = g.unit AND i.lo = g.lo AND i.hi = g.hi AND i.rid = g.rid
 ),
 gone_uri AS (
-  DELETE FROM index_uri i USING (SELECT unnest($36::int[]) AS param, unnest($37::text[]) AS value, unnest($38::bigint[]) AS rid) g
+  DELETE FROM index_uri i USING (SELECT unnest($41::int[]) AS param, unnest($42::text[]) AS value, unnest($43::bigint[]) AS rid) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.value = g.value AND i.rid = g.rid
 ),
 gone_composite AS (
-  DELETE FROM index_composite i USING (SELECT unnest($39::int[]) AS param, unnest($40::text[]) AS code, unnest($41::bigint[]) AS rid, unnest($42::smallint[]) AS n) g
+  DELETE FROM index_composite i USING (SELECT unnest($44::int[]) AS param, unnest($45::text[]) AS code, unnest($46::bigint[]) AS rid, unnest($47::smallint[]) AS n) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.code = g.code AND i.rid = g.rid AND i.n = g.n
 ),
-gone_reference AS (
-  DELETE FROM index_reference i USING (SELECT unnest($43::int[]) AS param, unnest($44::smallint[]) AS target_type, unnest($45::text[]) AS target_id, unnest($46::bigint[]) AS rid) g
-  WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.target_type = g.target_type AND i.target_id = g.target_id AND i.rid = g.rid
-),
-tokens AS (
-  INSERT INTO index_token (tenant_id, project_id, param, code, system, rid)
-  SELECT $4, $5, unnest($47::int[]), unnest($48::text[]), unnest($49::text[]), unnest($50::bigint[])
-),
-strings AS (
-  INSERT INTO index_string (tenant_id, project_id, param, value, rid, hash)
-  SELECT $4, $5, unnest($51::int[]), unnest($52::text[]), unnest($53::bigint[]), unnest($54::bigint[])
-),
-dates AS (
-  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid)
-  SELECT $4, $5, unnest($55::int[]), unnest($56::timestamptz[]), unnest($57::timestamptz[]), unnest($58::bigint[])
-),
-numbers AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
-  SELECT $4, $5, unnest($59::int[]), unnest($60::text[]), unnest($61::float8[]), unnest($62::float8[]), unnest($63::bigint[])
-),
-uris AS (
-  INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
-  SELECT $4, $5, unnest($64::int[]), unnest($65::text[]), unnest($66::bigint[])
-),
-composites AS (
-  INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
-  SELECT $4, $5, unnest($67::int[]), unnest($68::text[]), unnest($69::text[]), unnest($70::text[]), unnest($71::text[]), unnest($72::float8[]), unnest($73::float8[]), unnest($74::text[]), unnest($75::text[]), unnest($76::float8[]), unnest($77::float8[]), unnest($78::bigint[]), unnest($79::smallint[])
-),
-refs AS (
-  SELECT unnest($80::int[]) AS param, unnest($81::smallint[]) AS target_type,
-         unnest($82::text[]) AS target_id, unnest($83::bigint[]) AS rid,
-         unnest($84::bigint[]) AS target_rid
-),
 reference_rows AS (
-  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid, target_rid)
-  SELECT $4, $5, f.param, f.target_type, f.target_id, f.rid,
-         coalesce(nullif(f.target_rid, 0), t.rid, 0)
-  FROM refs f LEFT JOIN resource t
-    ON t.tenant_id = $4 AND t.project_id = $5 AND t.type = f.target_type AND t.id = f.target_id
+  INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid)
+  SELECT $4, $5, unnest($48::int[]), unnest($49::smallint[]), unnest($50::text[]), unnest($51::bigint[])
+),
+token_rows AS (
+  INSERT INTO index_token (tenant_id, project_id, param, code, system, rid)
+  SELECT $4, $5, unnest($52::int[]), unnest($53::text[]), unnest($54::text[]), unnest($55::bigint[])
+),
+string_rows AS (
+  INSERT INTO index_string (tenant_id, project_id, param, value, rid, hash)
+  SELECT $4, $5, unnest($56::int[]), unnest($57::text[]), unnest($58::bigint[]), unnest($59::bigint[])
+),
+date_rows AS (
+  INSERT INTO index_date (tenant_id, project_id, param, lo, hi, rid, wide)
+  SELECT $4, $5, unnest($60::int[]), unnest($61::timestamptz[]), unnest($62::timestamptz[]), unnest($63::bigint[]), unnest($64::boolean[])
+),
+number_rows AS (
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
+  SELECT $4, $5, unnest($65::int[]), unnest($66::text[]), unnest($67::float8[]), unnest($68::float8[]), unnest($69::bigint[]), unnest($70::boolean[])
+),
+uri_rows AS (
+  INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
+  SELECT $4, $5, unnest($71::int[]), unnest($72::text[]), unnest($73::bigint[])
+),
+composite_rows AS (
+  INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
+  SELECT $4, $5, unnest($74::int[]), unnest($75::text[]), unnest($76::text[]), unnest($77::text[]), unnest($78::text[]), unnest($79::float8[]), unnest($80::float8[]), unnest($81::text[]), unnest($82::text[]), unnest($83::float8[]), unnest($84::float8[]), unnest($85::bigint[]), unnest($86::smallint[])
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest($1::smallint[]) AS type, unnest($2::text[]) AS id, unnest($3::text[]) AS reference) c
@@ -277,12 +263,17 @@ type WriteResourcesParams struct {
 	Methods                 []string
 	Tokens                  []string
 	Bodies                  []string
+	UpdateTypes             []int16
 	UpdateRids              []int64
 	UpdateVersions          []int32
 	UpdateMethods           []string
 	UpdateDeleted           []bool
 	UpdateTokens            []string
 	UpdateBodies            []string
+	GoneReferenceParam      []int32
+	GoneReferenceTargetType []int16
+	GoneReferenceTargetID   []string
+	GoneReferenceRid        []int64
 	GoneTokenParam          []int32
 	GoneTokenCode           []string
 	GoneTokenSystem         []string
@@ -307,10 +298,10 @@ type WriteResourcesParams struct {
 	GoneCompositeCode       []string
 	GoneCompositeRid        []int64
 	GoneCompositeN          []int16
-	GoneReferenceParam      []int32
-	GoneReferenceTargetType []int16
-	GoneReferenceTargetID   []string
-	GoneReferenceRid        []int64
+	ReferenceParam          []int32
+	ReferenceTargetType     []int16
+	ReferenceTargetID       []string
+	ReferenceRid            []int64
 	TokenParam              []int32
 	TokenCode               []string
 	TokenSystem             []string
@@ -323,11 +314,13 @@ type WriteResourcesParams struct {
 	DateLo                  []time.Time
 	DateHi                  []time.Time
 	DateRid                 []int64
+	DateWide                []bool
 	NumberParam             []int32
 	NumberUnit              []string
 	NumberLo                []float64
 	NumberHi                []float64
 	NumberRid               []int64
+	NumberWide              []bool
 	UriParam                []int32
 	UriValue                []string
 	UriRid                  []int64
@@ -344,11 +337,6 @@ type WriteResourcesParams struct {
 	CompositeHi2            []float64
 	CompositeRid            []int64
 	CompositeN              []int16
-	ReferenceParam          []int32
-	ReferenceTargetType     []int16
-	ReferenceTargetID       []string
-	ReferenceRid            []int64
-	ReferenceTargetRid      []int64
 }
 
 // WriteResources stores new resources and new versions of resources that LockResources holds. Of
@@ -367,12 +355,17 @@ func (q *Queries) WriteResources(ctx context.Context, arg WriteResourcesParams) 
 		arg.Methods,
 		arg.Tokens,
 		arg.Bodies,
+		arg.UpdateTypes,
 		arg.UpdateRids,
 		arg.UpdateVersions,
 		arg.UpdateMethods,
 		arg.UpdateDeleted,
 		arg.UpdateTokens,
 		arg.UpdateBodies,
+		arg.GoneReferenceParam,
+		arg.GoneReferenceTargetType,
+		arg.GoneReferenceTargetID,
+		arg.GoneReferenceRid,
 		arg.GoneTokenParam,
 		arg.GoneTokenCode,
 		arg.GoneTokenSystem,
@@ -397,10 +390,10 @@ func (q *Queries) WriteResources(ctx context.Context, arg WriteResourcesParams) 
 		arg.GoneCompositeCode,
 		arg.GoneCompositeRid,
 		arg.GoneCompositeN,
-		arg.GoneReferenceParam,
-		arg.GoneReferenceTargetType,
-		arg.GoneReferenceTargetID,
-		arg.GoneReferenceRid,
+		arg.ReferenceParam,
+		arg.ReferenceTargetType,
+		arg.ReferenceTargetID,
+		arg.ReferenceRid,
 		arg.TokenParam,
 		arg.TokenCode,
 		arg.TokenSystem,
@@ -413,11 +406,13 @@ func (q *Queries) WriteResources(ctx context.Context, arg WriteResourcesParams) 
 		arg.DateLo,
 		arg.DateHi,
 		arg.DateRid,
+		arg.DateWide,
 		arg.NumberParam,
 		arg.NumberUnit,
 		arg.NumberLo,
 		arg.NumberHi,
 		arg.NumberRid,
+		arg.NumberWide,
 		arg.UriParam,
 		arg.UriValue,
 		arg.UriRid,
@@ -434,11 +429,6 @@ func (q *Queries) WriteResources(ctx context.Context, arg WriteResourcesParams) 
 		arg.CompositeHi2,
 		arg.CompositeRid,
 		arg.CompositeN,
-		arg.ReferenceParam,
-		arg.ReferenceTargetType,
-		arg.ReferenceTargetID,
-		arg.ReferenceRid,
-		arg.ReferenceTargetRid,
 	)
 	return err
 }
