@@ -63,6 +63,9 @@ func (d *DB) DeleteProject(ctx context.Context, tenant, project int32, report fu
 		return err
 	}
 	return d.UpdateDeleting(ctx, Identity, inSystem, func(tx *Tx) error {
+		if _, err := tx.DeleteProjectClients(ctx, tenant, project); err != nil {
+			return err
+		}
 		_, err := tx.Last().DeleteProject(ctx, tenant, project)
 		return err
 	})

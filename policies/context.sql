@@ -94,6 +94,17 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such project' USING ERRCODE = 'BH003';
   END IF;
+  -- A caller with a token: its client must be active and of this project or of the whole tenant, its
+  -- key not revoked, and the token not ended. So whatever ends a token bites on the next request.
+  IF f[7] <> '' OR f[8] <> '' OR f[9] <> '' THEN
+    PERFORM FROM identity.client c
+      WHERE c.tenant_id = f[2]::int AND c.id = f[8] AND c.state = 'active' AND c.project_id IN (0, f[3]::int)
+        AND EXISTS (SELECT FROM identity.signing_key s WHERE s.tenant_id = f[2]::int AND s.kid = f[9] AND s.state <> 'revoked')
+        AND NOT EXISTS (SELECT FROM identity.revoked_token r WHERE r.tenant_id = f[2]::int AND r.jti = f[7]);
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'token, client or key is no longer valid' USING ERRCODE = 'BH004';
+    END IF;
+  END IF;
   IF f[5] = 'r' THEN
     PERFORM set_config('transaction_read_only', 'on', true);
   END IF;

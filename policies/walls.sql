@@ -77,3 +77,11 @@ GRANT SELECT, UPDATE (last_project) ON directory.tenant TO bulkhead_auth;
 GRANT SELECT, INSERT, UPDATE, DELETE ON directory.project TO bulkhead_auth;
 CREATE POLICY auth ON directory.tenant AS PERMISSIVE FOR ALL TO bulkhead_auth USING (true) WITH CHECK (true);
 CREATE POLICY auth ON directory.project AS PERMISSIVE FOR ALL TO bulkhead_auth USING (true) WITH CHECK (true);
+
+-- enter() looks for what ends a token, inside the walls of the tenant that it has just entered.
+GRANT SELECT (tenant_id, id, project_id, state) ON identity.client TO bulkhead_ctx;
+GRANT SELECT (tenant_id, kid, state) ON identity.signing_key TO bulkhead_ctx;
+GRANT SELECT (tenant_id, jti) ON identity.revoked_token TO bulkhead_ctx;
+CREATE POLICY ctx ON identity.client AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+CREATE POLICY ctx ON identity.signing_key AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+CREATE POLICY ctx ON identity.revoked_token AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);

@@ -1,0 +1,64 @@
+-- OAuth clients. All run as bulkhead_auth.
+
+-- FindClient reads what a token request needs in one round trip: the client, the key that signs
+-- now, and the project that the token is for (the client's own, or the one asked for). The project's
+-- columns are '' when there is none, or when it is not active.
+-- name: FindClient :one
+SELECT c.project_id, c.state, c.auth_method, c.grant_types, c.scopes, c.jwks, c.jwks_uri, c.may_introspect, c.token_life,
+       c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
+       coalesce(k.kid, '')::text AS signing_kid,
+       coalesce(p.id, 0)::int AS target_id, coalesce(p.slug, '')::text AS target_slug, coalesce(p.fhir_version, '')::text AS target_version
+FROM identity.client c
+LEFT JOIN identity.signing_key k ON k.tenant_id = c.tenant_id AND k.alg = 'ES256' AND k.state = 'active'
+LEFT JOIN directory.project p ON p.tenant_id = c.tenant_id AND p.state = 'active'
+  AND p.id = CASE c.project_id WHEN 0 THEN @target_project::int ELSE c.project_id END
+WHERE c.tenant_id = @tenant_id AND c.id = @id;
+
+-- name: ListClients :many
+SELECT c.id, c.project_id, coalesce(p.slug, 'system')::text AS project, c.name, c.state, c.auth_method, c.grant_types, c.scopes,
+       c.jwks_uri, c.may_introspect, c.token_life, c.created
+FROM identity.client c LEFT JOIN directory.project p ON p.tenant_id = c.tenant_id AND p.id = c.project_id
+WHERE c.tenant_id = @tenant_id
+ORDER BY c.created, c.id;
+
+-- PutClient brings the row of a ClientApplication up to date and says whether it holds a secret. A
+-- row of the same id in another project is not touched: then there is no result.
+-- name: PutClient :one
+INSERT INTO identity.client AS c (tenant_id, id, project_id, name, state, auth_method, grant_types, scopes, jwks, jwks_uri, may_introspect, token_life)
+VALUES (@tenant_id, @id, @project_id, @name, @state, @auth_method, @grant_types, @scopes, @jwks, @jwks_uri, @may_introspect, @token_life)
+ON CONFLICT (tenant_id, id) DO UPDATE
+SET name = excluded.name, state = excluded.state, auth_method = excluded.auth_method, grant_types = excluded.grant_types,
+    scopes = excluded.scopes, jwks = excluded.jwks, jwks_uri = excluded.jwks_uri, may_introspect = excluded.may_introspect,
+    token_life = excluded.token_life,
+    secret_hash = CASE excluded.auth_method WHEN 'client_secret' THEN c.secret_hash ELSE '' END,
+    previous_hash = CASE excluded.auth_method WHEN 'client_secret' THEN c.previous_hash ELSE '' END
+WHERE c.project_id = excluded.project_id
+RETURNING (c.secret_hash <> '')::boolean AS has_secret;
+
+-- SetSecret replaces a client's secret; the one before counts until previous_until.
+-- name: SetSecret :execrows
+UPDATE identity.client SET previous_hash = secret_hash, previous_until = @previous_until, secret_hash = @secret_hash
+WHERE tenant_id = @tenant_id AND id = @id AND auth_method = 'client_secret';
+
+-- name: SetClientState :execrows
+UPDATE identity.client SET state = @state WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: DeleteClient :execrows
+DELETE FROM identity.client WHERE tenant_id = @tenant_id AND id = @id AND project_id = @project_id;
+
+-- DeleteProjectClients ends the clients of a project that is being deleted.
+-- name: DeleteProjectClients :execrows
+DELETE FROM identity.client WHERE tenant_id = @tenant_id AND project_id = @project_id;
+
+-- UseAssertion remembers a client assertion; no row means that it was used before. Some of the
+-- client's expired ones go with it.
+-- name: UseAssertion :execrows
+WITH expired AS (
+  DELETE FROM identity.assertion_jti
+  WHERE tenant_id = @tenant_id AND client_id = @client_id
+    AND jti = ANY (ARRAY(SELECT a.jti FROM identity.assertion_jti a
+                         WHERE a.tenant_id = @tenant_id AND a.client_id = @client_id AND a.expires_at < now() - interval '1 minute' LIMIT 20))
+)
+INSERT INTO identity.assertion_jti (tenant_id, client_id, jti, expires_at)
+VALUES (@tenant_id, @client_id, @jti, @expires_at)
+ON CONFLICT DO NOTHING;
