@@ -126,6 +126,9 @@ func TestEveryBlockIsSound(t *testing.T) {
 				t.Errorf("%s: %d elements", b.Path, len(b.Elements))
 			}
 			for i, e := range b.Elements {
+				if required := b.Required>>i&1 == 1; required != (e.Min > 0) {
+					t.Errorf("%s: required is %v", e.Path, required)
+				}
 				if e.Index != i || b.Element(e.Name) != e || len(e.Fields) == 0 || len(e.Types) != len(e.Fields) {
 					t.Errorf("%s: element %d is broken: %+v", b.Path, i, e)
 				}

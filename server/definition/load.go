@@ -126,11 +126,13 @@ func (l *loader) readConstraints(table *fhir.Value) {
 			key = m.Name
 		}
 		l.constraints[m.Name] = &Constraint{
+			Index:      len(l.set.constraints),
 			Key:        key,
 			Warning:    m.Value.Get("severity").Text() == "warning",
 			Human:      m.Value.Get("human").Text(),
 			Expression: m.Value.Get("expression").Text(),
 		}
+		l.set.constraints = append(l.set.constraints, l.constraints[m.Name])
 	}
 }
 
@@ -139,8 +141,10 @@ var kinds = map[string]Kind{"primitive": Primitive, "complex": Complex, "resourc
 func (l *loader) declareTypes(list []fhir.Value, platform bool) {
 	for i := range list {
 		def := &list[i]
+		name := def.Get("name").Text()
 		t := &Type{
-			Name:     def.Get("name").Text(),
+			Name:     name,
+			Format:   formats[name],
 			Kind:     kinds[def.Get("kind").Text()],
 			Abstract: def.Get("abstract") != nil,
 			Platform: platform,
@@ -191,6 +195,7 @@ func newBlock(path string, inherited *Block, own int) *Block {
 	}
 	n := len(inherited.Elements) + own
 	b.Elements = append(make([]*Element, 0, n), inherited.Elements...)
+	b.Required = inherited.Required
 	b.fields = make(map[string]*Field, n)
 	b.named = make(map[string]*Element, n)
 	for name, field := range inherited.fields {
@@ -278,6 +283,9 @@ func (l *loader) readTypes(e *Element, def *fhir.Value) {
 // because a type may not have got its own yet.
 func (b *Block) add(e *Element) {
 	b.Elements = append(b.Elements, e)
+	if e.Min > 0 {
+		b.Required |= 1 << e.Index
+	}
 	b.named[e.Name] = e
 	for _, ref := range e.Types {
 		f := &Field{Name: e.Name, Element: e, Ref: ref, Type: ref.Type}

@@ -32,6 +32,7 @@ type Set struct {
 	paramsURL    map[string]*SearchParam
 	compartments map[string]*Compartment
 	operations   []*Operation
+	constraints  []*Constraint
 	valueSets    func() map[string]*ValueSet
 }
 
@@ -76,6 +77,9 @@ func (s *Set) Compartment(code string) *Compartment { return s.compartments[code
 
 // Operations returns the operations that the specification defines, by URL.
 func (s *Set) Operations() []*Operation { return s.operations }
+
+// Constraints returns every constraint that a type or element of the release refers to, by Index.
+func (s *Set) Constraints() []*Constraint { return s.constraints }
 
 // Compartment says which resources belong to one resource of type Code.
 type Compartment struct {

@@ -13,10 +13,46 @@ const (
 // Unbounded is the Max of an element that may repeat without limit ("*").
 const Unbounded = -1
 
+// Format tells the primitive types apart where a map of names would be too slow.
+type Format uint8
+
+// The primitive types of FHIR R4 and R4B; NoFormat for types that are not primitive.
+const (
+	NoFormat Format = iota
+	Boolean
+	Integer
+	UnsignedInt
+	PositiveInt
+	Decimal
+	String
+	Markdown
+	Code
+	ID
+	URI
+	URL
+	Canonical
+	OID
+	UUID
+	Base64Binary
+	Date
+	DateTime
+	Instant
+	Time
+	XHTML
+)
+
+var formats = map[string]Format{
+	"boolean": Boolean, "integer": Integer, "unsignedInt": UnsignedInt, "positiveInt": PositiveInt,
+	"decimal": Decimal, "string": String, "markdown": Markdown, "code": Code, "id": ID, "uri": URI,
+	"url": URL, "canonical": Canonical, "oid": OID, "uuid": UUID, "base64Binary": Base64Binary,
+	"date": Date, "dateTime": DateTime, "instant": Instant, "time": Time, "xhtml": XHTML,
+}
+
 // Type is a primitive, complex or resource type.
 type Type struct {
 	Name     string
 	Kind     Kind
+	Format   Format // which primitive it is
 	Abstract bool
 	Base     *Type // nil for Element and Resource
 	Platform bool  // a resource type of the platform itself, not of FHIR
@@ -50,6 +86,7 @@ func (t *Type) Field(name string) *Field { return t.Block.Field(name) }
 type Block struct {
 	Path     string     // "Patient", "Patient.contact"; where it is defined
 	Elements []*Element // in the order of the specification, inherited ones first
+	Required uint64     // bit e.Index is set for each element e with a Min above 0
 
 	fields map[string]*Field
 	named  map[string]*Element
@@ -120,6 +157,7 @@ type Binding struct {
 
 // Constraint is an invariant.
 type Constraint struct {
+	Index      int // dense from 0 within the Set, for tables beside it
 	Key        string
 	Warning    bool // breaking it is no error
 	Human      string

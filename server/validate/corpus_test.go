@@ -1,0 +1,72 @@
+package validate_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"bulkhead/server/fhir"
+)
+
+// corpus returns the path of a file of the corpora. Without them the test is skipped, in CI it
+// fails.
+func corpus(t testing.TB, name string) string {
+	t.Helper()
+	dir := os.Getenv("BULKHEAD_CORPORA")
+	if dir == "" {
+		dir = "../../../shared/corpora"
+	}
+	file := filepath.Join(dir, filepath.FromSlash(name))
+	if _, err := os.Stat(file); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("the corpora are not here: set BULKHEAD_CORPORA to their folder")
+	}
+	return file
+}
+
+// lines calls visit with each line of a gzipped file.
+func lines(t testing.TB, name string, visit func(line string)) {
+	t.Helper()
+	f, err := os.Open(corpus(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scanner := bufio.NewScanner(z)
+	scanner.Buffer(nil, 64<<20)
+	for scanner.Scan() {
+		visit(scanner.Text())
+	}
+	if err := scanner.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// examples calls visit with each example resource of a file.
+func examples(t testing.TB, name string, visit func(file string, resource *fhir.Value)) {
+	t.Helper()
+	lines(t, name, func(line string) {
+		doc, err := fhir.Parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(doc.Get("file").Text(), doc.Get("resource"))
+	})
+}
+
+// decode reads a line into a struct.
+func decode(t testing.TB, line string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(line), into); err != nil {
+		t.Fatal(err)
+	}
+}
