@@ -24,7 +24,7 @@ CREATE TABLE identity.client (
   PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX client_project ON identity.client (tenant_id, project_id);
-COMMENT ON TABLE identity.client IS 'class: tenant';
+COMMENT ON TABLE identity.client IS 'class: tenant, read by enter';
 
 CREATE TABLE identity.signing_key (
   tenant_id int         NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE identity.signing_key (
 );
 CREATE UNIQUE INDEX signing_key_active ON identity.signing_key (tenant_id, alg) WHERE state = 'active';
 CREATE UNIQUE INDEX signing_key_next ON identity.signing_key (tenant_id, alg) WHERE state = 'next';
-COMMENT ON TABLE identity.signing_key IS 'class: tenant';
+COMMENT ON TABLE identity.signing_key IS 'class: tenant, read by enter';
 
 CREATE TABLE identity.revoked_token (
   tenant_id  int         NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE identity.revoked_token (
   PRIMARY KEY (tenant_id, jti)
 );
 CREATE INDEX revoked_token_expires_at ON identity.revoked_token (tenant_id, expires_at);
-COMMENT ON TABLE identity.revoked_token IS 'class: tenant';
+COMMENT ON TABLE identity.revoked_token IS 'class: tenant, read by enter';
 
 -- Client assertions that were used: each is good once.
 CREATE TABLE identity.assertion_jti (

@@ -7,7 +7,7 @@
 -- conditions, and the planner cannot build a plan from one tenant's numbers and reuse it for
 -- another's, as it does with a bare function call.
 
-CREATE OR REPLACE FUNCTION pg_temp.build_wall(t regclass, class text) RETURNS void
+CREATE OR REPLACE FUNCTION pg_temp.build_wall(t regclass, class text, read_by_enter boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
   p       name;
@@ -25,12 +25,17 @@ BEGIN
   ELSIF class = 'tenant' THEN
     wall := 'tenant_id = (SELECT c.tenant_id FROM app.context() c)';
   ELSIF class = 'directory' THEN
-    wall := format('%I = (SELECT c.tenant_id FROM app.context() c) OR current_user IN (''bulkhead_operator'', ''bulkhead_ctx'')',
+    wall := format('current_user IN (''bulkhead_operator'', ''bulkhead_ctx'') OR %I = (SELECT c.tenant_id FROM app.context() c)',
                    CASE t WHEN 'directory.tenant'::regclass THEN 'id' ELSE 'tenant_id' END);
   ELSIF class = 'internal' THEN
     wall := 'current_user = ''bulkhead_owner''';
   ELSE
     RAISE EXCEPTION 'table % has no class that policies/walls.sql knows: %', t, coalesce(class, 'no comment');
+  END IF;
+  -- enter() asks for one tenant's rows by key, in every transaction. Opening the seal that it made a
+  -- moment before costs 11 us a table, so for bulkhead_ctx, which nobody can become, it stays shut.
+  IF read_by_enter THEN
+    wall := 'current_user = ''bulkhead_ctx'' OR ' || wall;
   END IF;
   EXECUTE format('CREATE POLICY wall ON %s AS RESTRICTIVE FOR ALL TO PUBLIC USING (%s) WITH CHECK (%s)', t, wall, wall);
 
@@ -52,16 +57,17 @@ DECLARE
   r record;
 BEGIN
   FOR r IN
-    SELECT c.oid::regclass AS t, substring(obj_description(c.oid, 'pg_class') FROM 'class: (\w+)') AS class
+    SELECT c.oid::regclass AS t, substring(obj_description(c.oid, 'pg_class') FROM 'class: (\w+)') AS class,
+           coalesce(obj_description(c.oid, 'pg_class') LIKE '%, read by enter', false) AS read_by_enter
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'app')
       AND n.nspname NOT LIKE 'pg\_%'
     ORDER BY n.nspname, c.relname
   LOOP
-    PERFORM pg_temp.build_wall(r.t, r.class);
+    PERFORM pg_temp.build_wall(r.t, r.class, r.read_by_enter);
   END LOOP;
 END $$;
-DROP FUNCTION pg_temp.build_wall(regclass, text);
+DROP FUNCTION pg_temp.build_wall(regclass, text, boolean);
 
 -- golang-migrate's own record is read and written by the owner.
 CREATE POLICY owner ON public.schema_migrations AS PERMISSIVE FOR ALL TO bulkhead_owner USING (true) WITH CHECK (true);
@@ -78,10 +84,17 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON directory.project TO bulkhead_auth;
 CREATE POLICY auth ON directory.tenant AS PERMISSIVE FOR ALL TO bulkhead_auth USING (true) WITH CHECK (true);
 CREATE POLICY auth ON directory.project AS PERMISSIVE FOR ALL TO bulkhead_auth USING (true) WITH CHECK (true);
 
--- enter() looks for what ends a token, inside the walls of the tenant that it has just entered.
-GRANT SELECT (tenant_id, id, project_id, state) ON identity.client TO bulkhead_ctx;
-GRANT SELECT (tenant_id, kid, state) ON identity.signing_key TO bulkhead_ctx;
-GRANT SELECT (tenant_id, jti) ON identity.revoked_token TO bulkhead_ctx;
-CREATE POLICY ctx ON identity.client AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
-CREATE POLICY ctx ON identity.signing_key AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
-CREATE POLICY ctx ON identity.revoked_token AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+-- enter() looks for what ends a token: it may see that a client, key or ended token is there, and
+-- nothing that is secret about it.
+DO $$
+BEGIN
+  IF to_regclass('identity.client') IS NULL THEN
+    RETURN; -- the schema is older
+  END IF;
+  GRANT SELECT (tenant_id, id, project_id, state) ON identity.client TO bulkhead_ctx;
+  GRANT SELECT (tenant_id, kid, state) ON identity.signing_key TO bulkhead_ctx;
+  GRANT SELECT (tenant_id, jti) ON identity.revoked_token TO bulkhead_ctx;
+  CREATE POLICY ctx ON identity.client AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+  CREATE POLICY ctx ON identity.signing_key AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+  CREATE POLICY ctx ON identity.revoked_token AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+END $$;
