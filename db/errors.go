@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"bulkhead/policies"
 )
 
 // What can go wrong, by meaning. Callers test with errors.Is; Postgres's own words stay in the
@@ -33,6 +36,19 @@ type DanglingError struct{ Reference string }
 
 func (e *DanglingError) Error() string        { return ErrDangling.Error() + ": " + e.Reference }
 func (e *DanglingError) Is(target error) bool { return target == ErrDangling }
+
+// UnsafeError says why the program does not start: isolation does not hold in this database.
+type UnsafeError struct{ Findings []policies.Finding }
+
+func (e *UnsafeError) Error() string {
+	var b strings.Builder
+	b.WriteString("tenants would not be kept apart in this database; `bulkhead doctor` says more:")
+	for _, f := range e.Findings {
+		b.WriteString("\n  ")
+		b.WriteString(f.String())
+	}
+	return b.String()
+}
 
 // classify turns what pgx returns into the errors above, by SQLSTATE and never by text.
 func classify(err error) error {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"bulkhead/policies"
 )
 
 // Plane says which tables a transaction is about, and so which role it runs as.
@@ -49,7 +52,8 @@ type contextKey struct {
 	key []byte
 }
 
-// Open connects and learns which context key is current.
+// Open connects, makes sure that the walls stand (else *UnsafeError) and learns which context key
+// is current.
 func Open(ctx context.Context, config Config) (*DB, error) {
 	d := &DB{master: config.Master, projects: map[[2]string]cachedProject{}}
 	for plane, url := range []string{Clinical: config.AppURL, Identity: config.AuthURL, Operator: config.OperatorURL} {
@@ -63,11 +67,40 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		}
 		d.pools[plane] = pool
 	}
-	if err := d.loadKey(ctx); err != nil {
+	if err := errors.Join(d.guard(ctx), d.loadKey(ctx)); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// guard refuses a database whose walls do not hold and a connection that stands above them.
+func (d *DB) guard(ctx context.Context) error {
+	var findings []policies.Finding
+	checked := false
+	for plane, pool := range d.pools {
+		if pool == nil {
+			continue
+		}
+		err := pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+			session, err := policies.CheckSession(ctx, c.Conn(), roles[plane])
+			findings = append(findings, session...)
+			if err != nil || checked {
+				return err
+			}
+			checked = true
+			all, err := policies.Check(ctx, c.Conn())
+			findings = append(findings, all...)
+			return err
+		})
+		if err != nil {
+			return classify(err)
+		}
+	}
+	if len(findings) == 0 {
+		return nil
+	}
+	return &UnsafeError{Findings: findings}
 }
 
 func open(ctx context.Context, plane Plane, url string, config Config) (*pgxpool.Pool, error) {
