@@ -101,11 +101,28 @@ func (d *DB) Operate(ctx context.Context, fn func(*dbsqlc.Queries) error) error 
 	return classify(pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return fn(dbsqlc.New(tx)) }))
 }
 
+// withConn runs fn on a connection of the plane's pool, and once more when its context was refused
+// because the key has been rotated: then nothing of it has happened.
 func (d *DB) withConn(ctx context.Context, plane Plane, fn func(*pgxpool.Conn) error) error {
 	pool := d.pools[plane]
 	if pool == nil {
 		return fmt.Errorf("%w: no database URL for %s", ErrUnavailable, roles[plane])
 	}
+	key := d.key.Load()
+	err := acquire(ctx, pool, fn)
+	if !errors.Is(err, ErrContext) {
+		return err
+	}
+	if loadErr := d.loadKey(ctx); loadErr != nil {
+		return errors.Join(err, loadErr)
+	}
+	if d.key.Load().id == key.id {
+		return err
+	}
+	return acquire(ctx, pool, fn)
+}
+
+func acquire(ctx context.Context, pool *pgxpool.Pool, fn func(*pgxpool.Conn) error) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -114,13 +131,7 @@ func (d *DB) withConn(ctx context.Context, plane Plane, fn func(*pgxpool.Conn) e
 		return classify(err)
 	}
 	defer conn.Release()
-	err = fn(conn)
-	if errors.Is(err, ErrContext) { // the key may have been rotated
-		if loadErr := d.loadKey(ctx); loadErr != nil {
-			return errors.Join(err, loadErr)
-		}
-	}
-	return err
+	return fn(conn)
 }
 
 // door is the one way to the connection. The first statement takes along BEGIN and the signed

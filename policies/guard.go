@@ -25,7 +25,7 @@ var walls = map[string]string{
 	"clinical":  "((tenant_id, project_id) = ( SELECT c.tenant_id, c.project_id FROM app.context() c(tenant_id, project_id)))",
 	"identity":  "((tenant_id, project_id) = ( SELECT c.tenant_id, c.project_id FROM app.context() c(tenant_id, project_id)))",
 	"tenant":    "(tenant_id = ( SELECT c.tenant_id FROM app.context() c(tenant_id, project_id)))",
-	"directory": "((%s = ( SELECT c.tenant_id FROM app.context() c(tenant_id, project_id))) OR (CURRENT_USER = ANY (ARRAY['bulkhead_operator'::name, 'bulkhead_ctx'::name])))",
+	"directory": "((CURRENT_USER = ANY (ARRAY['bulkhead_operator'::name, 'bulkhead_ctx'::name])) OR (%s = ( SELECT c.tenant_id FROM app.context() c(tenant_id, project_id))))",
 	"internal":  "(CURRENT_USER = 'bulkhead_owner'::name)",
 	"key":       "(CURRENT_USER = 'bulkhead_ctx'::name)",
 }
@@ -144,7 +144,8 @@ func checkRoles(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 // tables is every relation that can hold or show rows and is not Postgres's own.
 const tables = `
 	SELECT c.oid, c.oid::regclass::text AS name, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relacl,
-	       coalesce(substring(obj_description(c.oid, 'pg_class') FROM 'class: (\w+)'), '') AS class
+	       coalesce(substring(obj_description(c.oid, 'pg_class') FROM 'class: (\w+)'), '') AS class,
+	       coalesce(obj_description(c.oid, 'pg_class') LIKE '%, read by enter', false) AS read_by_enter
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'`
 
@@ -174,7 +175,7 @@ func checkTables(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 
 func checkWalls(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 	found, err := rows(ctx, conn, `
-		SELECT t.name, t.class, (p.polname IS NULL)::text, coalesce(p.polpermissive, false)::text, coalesce(p.polcmd::text, ''), coalesce(p.polroles::text, ''),
+		SELECT t.name, t.class, t.read_by_enter::text, (p.polname IS NULL)::text, coalesce(p.polpermissive, false)::text, coalesce(p.polcmd::text, ''), coalesce(p.polroles::text, ''),
 		       coalesce(regexp_replace(pg_get_expr(p.polqual, p.polrelid), '\s+', ' ', 'g'), ''),
 		       coalesce(regexp_replace(pg_get_expr(p.polwithcheck, p.polrelid), '\s+', ' ', 'g'), '')
 		FROM (`+tables+`) t LEFT JOIN pg_policy p ON p.polrelid = t.oid AND p.polname = 'wall' WHERE t.class <> '' ORDER BY t.name`, nil,
@@ -182,12 +183,12 @@ func checkWalls(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 			if _, known := walls[v[1]]; !known {
 				return nil // checkTables says so
 			}
-			table, want := "table "+v[0], wallOf(v[0], v[1])
+			table, want := "table "+v[0], wallOf(v[0], v[1], v[2] == "true")
 			switch {
-			case v[2] == "true":
+			case v[3] == "true":
 				return []Finding{{table, "has no wall", reinstall}}
-			case v[3] == "true" || v[4] != "*" || v[5] != "{0}" || v[6] != want || v[7] != want:
-				return []Finding{{table, "its wall is not RESTRICTIVE FOR ALL TO PUBLIC with the canonical text: " + v[6], reinstall}}
+			case v[4] == "true" || v[5] != "*" || v[6] != "{0}" || v[7] != want || v[8] != want:
+				return []Finding{{table, "its wall is not RESTRICTIVE FOR ALL TO PUBLIC with the canonical text: " + v[7], reinstall}}
 			}
 			return nil
 		})
@@ -204,12 +205,16 @@ func checkWalls(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 	return append(found, wider...), err
 }
 
-func wallOf(table, class string) string {
+func wallOf(table, class string, readByEnter bool) string {
 	column := "tenant_id"
 	if table == "directory.tenant" {
 		column = "id"
 	}
-	return strings.Replace(walls[class], "%s", column, 1)
+	wall := strings.Replace(walls[class], "%s", column, 1)
+	if readByEnter && class == "tenant" {
+		return "((CURRENT_USER = 'bulkhead_ctx'::name) OR " + wall + ")"
+	}
+	return wall
 }
 
 // checkIndexes holds that no key, and no index, can tell of another tenant's rows.
@@ -231,7 +236,9 @@ func checkIndexes(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 func checkTableGrants(ctx context.Context, conn *pgx.Conn) ([]Finding, error) {
 	return rows(ctx, conn, `
 		SELECT t.name, t.class, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type
-		FROM (`+tables+`) t, aclexplode(t.relacl) a
+		FROM (`+tables+`) t, LATERAL (
+		  SELECT * FROM aclexplode(t.relacl)
+		  UNION SELECT x.* FROM pg_attribute c, aclexplode(c.attacl) x WHERE c.attrelid = t.oid AND c.attacl IS NOT NULL) a
 		WHERE a.grantee <> t.relowner ORDER BY 1, 3, 4`, nil,
 		func(v []string) []Finding {
 			if v[2] == "bulkhead_ctx" && v[3] == "SELECT" {
