@@ -151,6 +151,11 @@ type door struct {
 var errDone = errors.New("db: a statement after the last one of its transaction")
 
 func (d *door) send(ctx context.Context, sql string, args []any) *reply {
+	return d.pipeline(ctx, Statement{SQL: sql, Args: args})
+}
+
+// pipeline sends statements in one round trip. Their results are to be read in order.
+func (d *door) pipeline(ctx context.Context, statements ...Statement) *reply {
 	if d.done {
 		return &reply{err: errDone}
 	}
@@ -166,7 +171,9 @@ func (d *door) send(ctx context.Context, sql string, args []any) *reply {
 		batch.Queue(enter, payload, mac)
 		skip++
 	}
-	batch.Queue(sql, args...)
+	for _, s := range statements {
+		batch.Queue(s.SQL, s.Args...)
+	}
 	if d.last {
 		if d.open {
 			batch.Queue("COMMIT")
