@@ -9,6 +9,6 @@
 // hl7.fhir.r4.examples 4.0.1 and hl7.fhir.r4b.core 4.3.0 (CC0-1.0). To write them again, give it
 // the unpacked package, or the same resources as ndjson.gz:
 //
-//	go run ./server/definition/generate -in DIR -out server/definition/r4
-//	go run ./server/definition/generate -in DIR -out server/definition/r4b
+//	go run ./server/definition/generate -in R4 -out server/definition/r4
+//	go run ./server/definition/generate -in R4B -also R4 -out server/definition/r4b
 package definition

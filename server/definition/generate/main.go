@@ -7,7 +7,10 @@
 //
 //	go run ./server/definition/generate -in PACKAGE -out server/definition/r4
 //
-// writes server/definition/r4.json.gz (types, search parameters, compartments, operations) and
+// R4B no longer carries the HL7 terminology (v2, v3) that its bindings refer to, so -also names
+// the folder of R4, whose code systems and value sets fill the gaps.
+//
+// It writes server/definition/r4.json.gz (types, search parameters, compartments, operations) and
 // server/definition/r4-valuesets.json.gz (what bindings need).
 package main
 
@@ -22,17 +25,18 @@ import (
 
 func main() {
 	in := flag.String("in", "", "folder with the definitions (*.json or *.ndjson.gz)")
+	also := flag.String("also", "", "folder whose terminology fills the gaps")
 	out := flag.String("out", "", "prefix of the files to write")
 	flag.Parse()
-	if err := run(*in, *out); err != nil {
+	if err := run(*in, *also, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
 // run generates both files of one release.
-func run(in, out string) error {
-	src, err := readSource(in)
+func run(in, also, out string) error {
+	src, err := readSource(in, also)
 	if err != nil {
 		return err
 	}

@@ -128,8 +128,30 @@ type rawConcept struct {
 	} `json:"property"`
 }
 
-// readSource reads every definition below dir.
-func readSource(dir string) (*source, error) {
+// readSource reads every definition in dir, and the terminology in also that dir lacks.
+func readSource(dir, also string) (*source, error) {
+	s, err := readFolder(dir)
+	if err != nil || also == "" {
+		return s, err
+	}
+	more, err := readFolder(also)
+	if err != nil {
+		return nil, err
+	}
+	for url, set := range more.valueSets {
+		if s.valueSets[url] == nil {
+			s.valueSets[url] = set
+		}
+	}
+	for url, system := range more.codeSystems {
+		if s.codeSystems[url] == nil {
+			s.codeSystems[url] = system
+		}
+	}
+	return s, nil
+}
+
+func readFolder(dir string) (*source, error) {
 	s := &source{valueSets: map[string]*rawValueSet{}, codeSystems: map[string]*rawCodeSystem{}}
 	files, err := os.ReadDir(dir)
 	if err != nil {
