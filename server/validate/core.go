@@ -14,7 +14,9 @@ type core struct {
 	reference         *definition.Type
 	codeableReference *definition.Type // nil in R4
 	extension         *definition.Type
-	narrative         *definition.Type
+	coding            *definition.Type
+	codeableConcept   *definition.Type
+	quantity          *definition.Type
 	extensionNested   int // index of Extension.extension
 	extensionValue    int // index of Extension.value[x]
 }
@@ -39,7 +41,9 @@ func newCore(set *definition.Set) *core {
 		reference:         set.Type("Reference"),
 		codeableReference: set.Type("CodeableReference"),
 		extension:         extension,
-		narrative:         set.Type("Narrative"),
+		coding:            set.Type("Coding"),
+		codeableConcept:   set.Type("CodeableConcept"),
+		quantity:          set.Type("Quantity"),
 		extensionNested:   extension.Block.Element("extension").Index,
 		extensionValue:    extension.Block.Element("value").Index,
 	}

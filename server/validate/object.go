@@ -201,6 +201,9 @@ func (w *walker) value(field *definition.Field, v *fhir.Value) {
 	default:
 		w.object(v, field.Block, field.Type)
 		w.complex(field, v)
+		if b := field.Element.Binding; b != nil && !w.lenient {
+			w.checkBinding(field, b, v)
+		}
 	}
 }
 

@@ -56,6 +56,16 @@ func (w *walker) primitive(field *definition.Field, v *fhir.Value) {
 	switch format {
 	case definition.URI, definition.URL, definition.Canonical:
 		w.scope.use(text)
+	case definition.XHTML:
+		switch problem, empty := xhtmlProblem(text); {
+		case problem != "":
+			w.add(fhir.Invariant, "txt-1: The narrative is not allowed: %s.", problem)
+		case empty:
+			w.warn(fhir.Invariant, "txt-2: The narrative should have some text or an image.")
+		}
+	}
+	if b := field.Element.Binding; b != nil && !w.lenient {
+		w.checkBinding(field, b, v)
 	}
 }
 

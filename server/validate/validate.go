@@ -26,8 +26,8 @@ func Resource(set *definition.Set, v *fhir.Value, options ...Option) []fhir.Issu
 // Option changes what Resource checks.
 type Option func(*walker)
 
-// StructureOnly leaves out bindings, invariants and the safety of narrative: what a project with
-// lenient validation asks for.
+// StructureOnly leaves out bindings and invariants: what a project with lenient validation asks
+// for. Narrative must be safe all the same.
 func StructureOnly() Option { return func(w *walker) { w.lenient = true } }
 
 // WithWarnings adds what is recommended but not demanded, as issues of severity warning.
@@ -92,6 +92,14 @@ func (w *walker) addAt(member string, code fhir.IssueType, format string, args .
 		Diagnostics: fmt.Sprintf(format, args...),
 		Expression:  []string{w.at(member)},
 	})
+}
+
+// warn notes a warning with the current element, if warnings are wanted.
+func (w *walker) warn(code fhir.IssueType, format string, args ...any) {
+	if w.warnings && !w.full() {
+		w.add(code, format, args...)
+		w.issues[len(w.issues)-1].Severity = "warning"
+	}
 }
 
 // alsoAt adds a member of the current element to the expressions of the issue noted last.
