@@ -25,7 +25,7 @@ var (
 	ErrConflict       = errors.New("a concurrent transaction was in the way")
 	ErrTimeout        = errors.New("the statement took too long")
 	ErrReadOnly       = errors.New("a write in a read-only transaction")
-	ErrInvalid        = errors.New("Postgres cannot store the value")
+	ErrInvalid        = errors.New("not a value that Postgres can store")
 	ErrUnavailable    = errors.New("the database cannot be reached")
 	ErrUnknownOutcome = errors.New("the connection was lost while the transaction was being committed")
 	ErrForbidden      = errors.New("the role may not do this")
@@ -89,9 +89,9 @@ func sqlstate(code string) error {
 		return ErrRevoked
 	case "23505":
 		return ErrDuplicate
-	case "40001", "40P01", "55P03":
+	case "40001", "40P01":
 		return ErrConflict
-	case "57014", "25P03", "25P04":
+	case "57014", "25P03", "25P04", "55P03":
 		return ErrTimeout
 	case "25006":
 		return ErrReadOnly
