@@ -145,7 +145,7 @@ func (c *loadClient) once(ctx context.Context, method, address string, body []by
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxResponse))
 	return response.StatusCode, response.Header, answer, err
 }
@@ -188,7 +188,7 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errors.Join(err, waitErr)
 		}
 		if err == nil {
-			response.Body.Close() //nolint:errcheck // it is of no interest
+			response.Body.Close()
 		}
 	}
 }

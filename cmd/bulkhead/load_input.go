@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+
 	"bulkhead/server/fhir"
 )
 
@@ -130,7 +131,7 @@ func (in *loadInput) documents(read func(int64)) func(yield func(document) bool)
 				yield(document{source: in.name, err: err})
 				return
 			}
-			defer f.Close() //nolint:errcheck // only read
+			defer f.Close()
 			file = f
 		}
 		text, err := unzip(&countingReader{r: file, read: read})

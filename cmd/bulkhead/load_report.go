@@ -114,7 +114,7 @@ func (r *loadReport) refuse(j *job, reason string) {
 	r.fail(loadFailure{Source: j.source, Reason: fmt.Sprintf("%s (%d entries)", reason, len(j.entries))})
 }
 
-func (r *loadReport) refuseEntry(j *job, e jobEntry, reason string) {
+func (r *loadReport) refuseEntry(e jobEntry, reason string) {
 	r.mu.Lock()
 	r.count(e.typ).NotStored++
 	r.mu.Unlock()
@@ -168,7 +168,7 @@ func (r *loadReport) print(w io.Writer) {
 		printCount(t, typ, *r.sum.Resources[typ])
 	}
 	printCount(t, "total", r.sum.Total)
-	t.Flush() //nolint:errcheck // as for every print to standard output
+	t.Flush()
 	stored := r.sum.Total.Created + r.sum.Total.Updated + r.sum.Total.Unchanged
 	fmt.Fprintf(w, "\n%d documents, %d resources in %.1f s", r.sum.Documents, stored, r.sum.Seconds)
 	if r.sum.Seconds > 0 {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+
 	"bulkhead/server/fhir"
 )
 
@@ -257,7 +258,7 @@ func (l *loader) book(j *job, response *bundleResponse) {
 		return
 	}
 	for i, e := range failed.entries {
-		l.report.refuseEntry(j, e, reasons[i])
+		l.report.refuseEntry(e, reasons[i])
 	}
 }
 

@@ -137,7 +137,7 @@ func (s *fakeServer) store(e sentEntry) string {
 	switch {
 	case e.Request.IfNoneExist != "":
 		key += "?" + e.Request.IfNoneExist
-	case e.Request.Method == "POST":
+	case e.Request.Method == http.MethodPost:
 		s.created++
 		key += fmt.Sprintf("/new%d", s.created)
 	}
@@ -145,7 +145,7 @@ func (s *fakeServer) store(e sentEntry) string {
 	if !there {
 		status = "201 Created"
 	}
-	if text := string(e.Resource); !there || old != text && e.Request.Method == "PUT" {
+	if text := string(e.Resource); !there || old != text && e.Request.Method == http.MethodPut {
 		s.resources[key], s.modified[key] = text, time.Now()
 	}
 	return fmt.Sprintf(`{"response":{"status":"%s","lastModified":"%s"}}`, status, s.modified[key].UTC().Format(time.RFC3339Nano))

@@ -61,16 +61,6 @@ func (p *progress) add(n int64) {
 	fmt.Fprintf(p.w, "%s:%s after %s\n", p.text, share, time.Since(p.start).Round(time.Second))
 }
 
-// describe changes the text beside the bar.
-func (p *progress) describe(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.text = text
-	if p.bar != nil {
-		p.bar.Describe(text)
-	}
-}
-
 // note prints a line without tearing the bar.
 func (p *progress) note(format string, args ...any) {
 	p.mu.Lock()

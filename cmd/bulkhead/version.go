@@ -6,10 +6,10 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"bulkhead/db/embedded"
 	"bulkhead/server/fhir"
+
+	"github.com/spf13/cobra"
 )
 
 // release is set by the linker (-X main.release=1.2.3); a build without it names its commit only.

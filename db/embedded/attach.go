@@ -57,6 +57,6 @@ func locked(dir string) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }

@@ -241,11 +241,11 @@ func openLog(path string) (*os.File, error) {
 
 // freePort asks the system for an unused port; it gives high ones, never 5432.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("a port on 127.0.0.1: %w", err)
 	}
-	defer listener.Close() //nolint:errcheck // nothing was sent
+	defer listener.Close()
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok || address.Port == 5432 {
 		return 0, errors.New("no free port on 127.0.0.1")
@@ -281,6 +281,6 @@ func pause(ctx context.Context, d time.Duration) error {
 // randomPassword has 192 bits and no character that needs quoting anywhere.
 func randomPassword() string {
 	raw := make([]byte, 24)
-	rand.Read(raw) //nolint:errcheck // crypto/rand.Read never fails; it ends the program instead
+	rand.Read(raw)
 	return hex.EncodeToString(raw)
 }

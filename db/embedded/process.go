@@ -80,7 +80,7 @@ func (p *process) watch(remove string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("/bin/sh", "-c", watchdog, "bulkhead-watchdog", strconv.Itoa(p.pid()), remove)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", watchdog, "bulkhead-watchdog", strconv.Itoa(p.pid()), remove)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.Stdin = read
@@ -127,8 +127,8 @@ func (p *process) dismiss() {
 		return
 	}
 	io.WriteString(p.leash, "done\n") //nolint:errcheck // a watchdog that is gone needs no word
-	p.leash.Close()                   //nolint:errcheck // nothing is left to lose
-	p.watchdog.Wait()                 //nolint:errcheck // its exit code tells nothing
+	p.leash.Close()
+	p.watchdog.Wait() //nolint:errcheck // its exit code tells nothing
 	p.watchdog = nil
 }
 
