@@ -122,11 +122,9 @@ CREATE TABLE index_number (
   lo         float8 NOT NULL,
   hi         float8 NOT NULL,
   rid        bigint NOT NULL,
-  wide       boolean NOT NULL, -- as in index_date
   PRIMARY KEY (tenant_id, project_id, param, unit, lo, rid, hi)
 );
 CREATE INDEX index_number_rid ON index_number (tenant_id, project_id, rid, param);
-CREATE INDEX index_number_wide ON index_number (tenant_id, project_id, param, unit, lo, rid, hi) WHERE wide;
 COMMENT ON TABLE index_number IS 'class: clinical';
 
 CREATE TABLE index_reference (

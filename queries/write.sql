@@ -26,8 +26,8 @@ date_rows AS (
   SELECT @tenant_id, @project_id, unnest(@date_param::int[]), unnest(@date_lo::timestamptz[]), unnest(@date_hi::timestamptz[]), unnest(@date_rid::bigint[]), unnest(@date_wide::boolean[])
 ),
 number_rows AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
-  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[]), unnest(@number_wide::boolean[])
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
+  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[])
 ),
 uri_rows AS (
   INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
@@ -110,8 +110,8 @@ date_rows AS (
   SELECT @tenant_id, @project_id, unnest(@date_param::int[]), unnest(@date_lo::timestamptz[]), unnest(@date_hi::timestamptz[]), unnest(@date_rid::bigint[]), unnest(@date_wide::boolean[])
 ),
 number_rows AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
-  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[]), unnest(@number_wide::boolean[])
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
+  SELECT @tenant_id, @project_id, unnest(@number_param::int[]), unnest(@number_unit::text[]), unnest(@number_lo::float8[]), unnest(@number_hi::float8[]), unnest(@number_rid::bigint[])
 ),
 uri_rows AS (
   INSERT INTO index_uri (tenant_id, project_id, param, value, rid)

@@ -34,16 +34,16 @@ date_rows AS (
   SELECT $4, $5, unnest($25::int[]), unnest($26::timestamptz[]), unnest($27::timestamptz[]), unnest($28::bigint[]), unnest($29::boolean[])
 ),
 number_rows AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
-  SELECT $4, $5, unnest($30::int[]), unnest($31::text[]), unnest($32::float8[]), unnest($33::float8[]), unnest($34::bigint[]), unnest($35::boolean[])
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
+  SELECT $4, $5, unnest($30::int[]), unnest($31::text[]), unnest($32::float8[]), unnest($33::float8[]), unnest($34::bigint[])
 ),
 uri_rows AS (
   INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
-  SELECT $4, $5, unnest($36::int[]), unnest($37::text[]), unnest($38::bigint[])
+  SELECT $4, $5, unnest($35::int[]), unnest($36::text[]), unnest($37::bigint[])
 ),
 composite_rows AS (
   INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
-  SELECT $4, $5, unnest($39::int[]), unnest($40::text[]), unnest($41::text[]), unnest($42::text[]), unnest($43::text[]), unnest($44::float8[]), unnest($45::float8[]), unnest($46::text[]), unnest($47::text[]), unnest($48::float8[]), unnest($49::float8[]), unnest($50::bigint[]), unnest($51::smallint[])
+  SELECT $4, $5, unnest($38::int[]), unnest($39::text[]), unnest($40::text[]), unnest($41::text[]), unnest($42::text[]), unnest($43::float8[]), unnest($44::float8[]), unnest($45::text[]), unnest($46::text[]), unnest($47::float8[]), unnest($48::float8[]), unnest($49::bigint[]), unnest($50::smallint[])
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest($1::smallint[]) AS type, unnest($2::text[]) AS id, unnest($3::text[]) AS reference) c
@@ -87,7 +87,6 @@ type InsertResourcesParams struct {
 	NumberLo            []float64
 	NumberHi            []float64
 	NumberRid           []int64
-	NumberWide          []bool
 	UriParam            []int32
 	UriValue            []string
 	UriRid              []int64
@@ -146,7 +145,6 @@ func (q *Queries) InsertResources(ctx context.Context, arg InsertResourcesParams
 		arg.NumberLo,
 		arg.NumberHi,
 		arg.NumberRid,
-		arg.NumberWide,
 		arg.UriParam,
 		arg.UriValue,
 		arg.UriRid,
@@ -232,16 +230,16 @@ date_rows AS (
   SELECT $4, $5, unnest($60::int[]), unnest($61::timestamptz[]), unnest($62::timestamptz[]), unnest($63::bigint[]), unnest($64::boolean[])
 ),
 number_rows AS (
-  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid, wide)
-  SELECT $4, $5, unnest($65::int[]), unnest($66::text[]), unnest($67::float8[]), unnest($68::float8[]), unnest($69::bigint[]), unnest($70::boolean[])
+  INSERT INTO index_number (tenant_id, project_id, param, unit, lo, hi, rid)
+  SELECT $4, $5, unnest($65::int[]), unnest($66::text[]), unnest($67::float8[]), unnest($68::float8[]), unnest($69::bigint[])
 ),
 uri_rows AS (
   INSERT INTO index_uri (tenant_id, project_id, param, value, rid)
-  SELECT $4, $5, unnest($71::int[]), unnest($72::text[]), unnest($73::bigint[])
+  SELECT $4, $5, unnest($70::int[]), unnest($71::text[]), unnest($72::bigint[])
 ),
 composite_rows AS (
   INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
-  SELECT $4, $5, unnest($74::int[]), unnest($75::text[]), unnest($76::text[]), unnest($77::text[]), unnest($78::text[]), unnest($79::float8[]), unnest($80::float8[]), unnest($81::text[]), unnest($82::text[]), unnest($83::float8[]), unnest($84::float8[]), unnest($85::bigint[]), unnest($86::smallint[])
+  SELECT $4, $5, unnest($73::int[]), unnest($74::text[]), unnest($75::text[]), unnest($76::text[]), unnest($77::text[]), unnest($78::float8[]), unnest($79::float8[]), unnest($80::text[]), unnest($81::text[]), unnest($82::float8[]), unnest($83::float8[]), unnest($84::bigint[]), unnest($85::smallint[])
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest($1::smallint[]) AS type, unnest($2::text[]) AS id, unnest($3::text[]) AS reference) c
@@ -320,7 +318,6 @@ type WriteResourcesParams struct {
 	NumberLo                []float64
 	NumberHi                []float64
 	NumberRid               []int64
-	NumberWide              []bool
 	UriParam                []int32
 	UriValue                []string
 	UriRid                  []int64
@@ -412,7 +409,6 @@ func (q *Queries) WriteResources(ctx context.Context, arg WriteResourcesParams) 
 		arg.NumberLo,
 		arg.NumberHi,
 		arg.NumberRid,
-		arg.NumberWide,
 		arg.UriParam,
 		arg.UriValue,
 		arg.UriRid,
