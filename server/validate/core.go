@@ -17,6 +17,7 @@ type core struct {
 	coding            *definition.Type
 	codeableConcept   *definition.Type
 	quantity          *definition.Type
+	attachment        *definition.Type
 	extensionNested   int // index of Extension.extension
 	extensionValue    int // index of Extension.value[x]
 }
@@ -44,6 +45,7 @@ func newCore(set *definition.Set) *core {
 		coding:            set.Type("Coding"),
 		codeableConcept:   set.Type("CodeableConcept"),
 		quantity:          set.Type("Quantity"),
+		attachment:        set.Type("Attachment"),
 		extensionNested:   extension.Block.Element("extension").Index,
 		extensionValue:    extension.Block.Element("value").Index,
 	}

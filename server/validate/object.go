@@ -207,20 +207,6 @@ func (w *walker) value(field *definition.Field, v *fhir.Value) {
 	}
 }
 
-// complex holds the rules about a value that need its field.
-func (w *walker) complex(field *definition.Field, v *fhir.Value) {
-	switch field.Type {
-	case w.reference:
-		w.checkReference(field.Ref.Targets, v)
-	case w.codeableReference:
-		if ref := v.Get("reference"); ref != nil && ref.Kind == fhir.Object {
-			w.push("reference", -1)
-			w.checkReference(field.Ref.Targets, ref)
-			w.pop()
-		}
-	}
-}
-
 // siblingMember checks the _name member beside a primitive: id and extensions of its value, or of
 // each of its values.
 func (w *walker) siblingMember(parent *fhir.Value, field *definition.Field, m *fhir.Member) {

@@ -77,6 +77,8 @@ func TestFaultsAreNamedWithTheirPath(t *testing.T) {
 			{"fullUrl":"urn:uuid:c757873d-ec9a-4326-a141-556f43239521","resource":{"resourceType":"Patient","managingOrganization":{"reference":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520"}}}]}`,
 			"Bundle.entry[1].resource.managingOrganization.reference", "expected: Organization",
 		},
+		{"size of an attachment", `{"resourceType":"Patient","photo":[{"contentType":"a/b","data":"YWJj\nZA==","size":5}]}`, "Patient.photo[0].size", "holds 4"},
+		{"simple quantity", `{"resourceType":"Observation","status":"final","code":{"text":"a"},"valueRange":{"low":{"value":1,"comparator":"<"}}}`, "Observation.valueRange.low.comparator", "sqty-1"},
 		{"platform type", `{"resourceType":"Project","name":"a"}`, "Project.fhirVersion", "required"},
 	}
 	for _, version := range []fhir.Version{fhir.R4, fhir.R4B} {
