@@ -5,8 +5,12 @@ DO $$
 DECLARE
   r text;
 BEGIN
-  -- Roles belong to the cluster, so two databases bootstrapping at once would meet.
-  PERFORM pg_advisory_xact_lock(7221340523);
+  -- Roles belong to the cluster, and two databases that bootstrap at once would meet in them.
+  BEGIN
+    LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE;
+  EXCEPTION WHEN insufficient_privilege THEN
+    NULL; -- a managed service: a second run mends what a clash left
+  END;
   FOREACH r IN ARRAY ARRAY['bulkhead_owner', 'bulkhead_ctx'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
       EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT NOCREATEDB NOCREATEROLE NOREPLICATION', r);
