@@ -40,6 +40,7 @@ type Config struct {
 // DB holds a pool for each plane. It is safe for concurrent use.
 type DB struct {
 	pools  [3]*pgxpool.Pool
+	shares [3]*shares
 	master MasterKey
 	key    atomic.Pointer[contextKey]
 
@@ -66,6 +67,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 			return nil, fmt.Errorf("%s: %w", roles[plane], err)
 		}
 		d.pools[plane] = pool
+		d.shares[plane] = newShares(pool.Config().MaxConns)
 	}
 	if err := errors.Join(d.guard(ctx), d.loadKey(ctx)); err != nil {
 		d.Close()

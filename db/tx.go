@@ -51,7 +51,7 @@ func (tx *Tx) Last() *dbsqlc.Queries {
 
 // View runs fn with read-only access to the caller's project. Errors are those of this package.
 func (d *DB) View(ctx context.Context, plane Plane, caller Caller, fn func(*View) error) error {
-	return d.withConn(ctx, plane, func(conn *pgxpool.Conn) error {
+	return d.withConn(ctx, plane, caller.Tenant, func(conn *pgxpool.Conn) error {
 		dr := &door{db: d, conn: conn.Conn(), caller: caller, plane: plane, mode: 'r', last: true}
 		return fn(&View{Queries: dbsqlc.New(dr), door: dr})
 	})
@@ -74,7 +74,7 @@ const attempts = 6
 
 func (d *DB) update(ctx context.Context, plane Plane, caller Caller, mode byte, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
-		err := d.withConn(ctx, plane, func(conn *pgxpool.Conn) error {
+		err := d.withConn(ctx, plane, caller.Tenant, func(conn *pgxpool.Conn) error {
 			dr := &door{db: d, conn: conn.Conn(), caller: caller, plane: plane, mode: mode}
 			err := fn(&Tx{Queries: dbsqlc.New(dr), door: dr})
 			return dr.end(ctx, err)
@@ -103,13 +103,18 @@ func (d *DB) Operate(ctx context.Context, fn func(*dbsqlc.Queries) error) error 
 
 // withConn runs fn on a connection of the plane's pool, and once more when its context was refused
 // because the key has been rotated: then nothing of it has happened.
-func (d *DB) withConn(ctx context.Context, plane Plane, fn func(*pgxpool.Conn) error) error {
+func (d *DB) withConn(ctx context.Context, plane Plane, tenant int32, fn func(*pgxpool.Conn) error) error {
 	pool := d.pools[plane]
 	if pool == nil {
 		return fmt.Errorf("%w: no database URL for %s", ErrUnavailable, roles[plane])
 	}
+	release, err := d.shares[plane].take(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	defer release()
 	key := d.key.Load()
-	err := acquire(ctx, pool, fn)
+	err = acquire(ctx, pool, fn)
 	if !errors.Is(err, ErrContext) {
 		return err
 	}
