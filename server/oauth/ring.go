@@ -65,3 +65,13 @@ func (r *Ring) Public(kid string, alg jwa.SignatureAlgorithm) crypto.PublicKey {
 
 // JWKS returns the JWK Set (RFC 7517 section 5) of the keys in use, as JSON.
 func (r *Ring) JWKS() []byte { return r.jwks }
+
+// key returns the key called kid, or nil.
+func (r *Ring) key(kid string) *SigningKey {
+	for _, key := range r.keys {
+		if key.KID == kid {
+			return key
+		}
+	}
+	return nil
+}

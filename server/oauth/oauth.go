@@ -1,0 +1,215 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/ory/fosite"
+
+	"bulkhead/db"
+	"bulkhead/server/fhir"
+)
+
+// Config says how the authorization server presents itself.
+type Config struct {
+	BaseURL       string        // how clients reach the server: scheme, host and path prefix, no slash at the end
+	Namespace     string        // leads the names of private claims; DefaultNamespace when ""
+	TokenLife     time.Duration // of client_credentials access tokens; five minutes when 0
+	AllowLoopback bool          // lets jwks_uri be http and on this machine: development and tests only
+}
+
+// Server is the authorization server of every tenant, and the one who verifies their tokens.
+type Server struct {
+	*Registry
+	config Config
+	fosite fosite.OAuth2Provider
+	tokens *tokenCache
+
+	mu    sync.Mutex
+	rings map[int32]keptRing
+}
+
+// keptRing is a ring and when it was read.
+type keptRing struct {
+	*Ring
+	read time.Time
+}
+
+// A ring is read again when a kid is asked for that it does not have, at most once a second, and
+// after a minute anyway. It cannot do harm to have an old one: the key that signs comes with each
+// token request from the database, and a revoked key is refused by app.enter().
+const (
+	ringLife   = time.Minute
+	ringReread = time.Second
+	maxRings   = 10_000 // tenants; the cache starts anew beyond that
+)
+
+// New makes the authorization server of a database.
+func New(database *db.DB, config Config) (*Server, error) {
+	base, err := url.Parse(config.BaseURL)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.RawQuery != "" || base.Fragment != "" {
+		return nil, fmt.Errorf("the base URL %q is not an absolute http or https URL", config.BaseURL)
+	}
+	config.BaseURL = strings.TrimRight(config.BaseURL, "/")
+	if config.Namespace == "" {
+		config.Namespace = DefaultNamespace
+	}
+	if config.TokenLife == 0 {
+		config.TokenLife = 5 * time.Minute
+	}
+	registry, err := NewRegistry(database, config.AllowLoopback)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Registry: registry, config: config, tokens: newTokenCache(), rings: map[int32]keptRing{}}
+	s.fosite = s.newProvider()
+	return s, nil
+}
+
+// Route is one line of the mount list.
+type Route struct {
+	Method, Path string
+	Handler      echo.HandlerFunc
+}
+
+// Routes is the mount list: every endpoint of the authorization server. Rooms for authorize, par,
+// userinfo, logout and register are let when these work.
+func (s *Server) Routes() []Route {
+	const (
+		issuer = "/w/:tenant"
+		base   = issuer + "/:project/api/v1/fhir/:version"
+	)
+	return []Route{
+		{http.MethodPost, issuer + "/token", s.token},
+		{http.MethodPost, issuer + "/introspect", s.introspect},
+		{http.MethodPost, issuer + "/revoke", s.revoke},
+		{http.MethodGet, issuer + "/jwks.json", s.jwks},
+		{http.MethodGet, issuer + "/.well-known/openid-configuration", s.openidConfiguration},
+		{http.MethodGet, "/.well-known/oauth-authorization-server" + issuer, s.authorizationServer},
+		{http.MethodGet, "/.well-known/oauth-protected-resource" + base, s.protectedResource},
+		{http.MethodGet, base + "/.well-known/smart-configuration", s.smartConfiguration},
+	}
+}
+
+// issuer is a tenant as the authorization server that it is.
+type issuer struct {
+	tenant int32
+	slug   string
+	url    string
+}
+
+func (i issuer) endpoint(name string) string { return i.url + "/" + name }
+
+// IssuerURL is the issuer of a tenant.
+func (s *Server) IssuerURL(tenant string) string { return s.config.BaseURL + "/w/" + tenant }
+
+// TokenEndpoint is where a tenant's clients get tokens.
+func (s *Server) TokenEndpoint(tenant string) string { return s.IssuerURL(tenant) + "/token" }
+
+// FHIRBase is the FHIR base URL of a project, which is also the audience of its tokens.
+func (s *Server) FHIRBase(p db.Project) string {
+	return fhirBase(s.config.BaseURL, p.TenantSlug, p.Slug, p.FHIRVersion)
+}
+
+func fhirBase(base, tenant, project, version string) string {
+	return base + "/w/" + tenant + "/" + project + "/api/v1/fhir/" + version
+}
+
+// ResourceMetadata is the URL of a project's protected resource metadata (RFC 9728 section 3.1).
+func (s *Server) ResourceMetadata(p db.Project) string {
+	return s.config.BaseURL + "/.well-known/oauth-protected-resource" + strings.TrimPrefix(s.FHIRBase(p), s.config.BaseURL)
+}
+
+// issuer finds the tenant of the URL. There is none for a tenant that is suspended either.
+func (s *Server) issuer(c echo.Context) (issuer, error) {
+	slug := c.Param("tenant")
+	found, err := s.db.FindProject(c.Request().Context(), slug, "system")
+	if err != nil {
+		return issuer{}, err
+	}
+	if found.State != "active" {
+		return issuer{}, db.ErrNoProject
+	}
+	return issuer{tenant: found.Tenant, slug: slug, url: s.IssuerURL(slug)}, nil
+}
+
+// project finds the project of the URL; errors are *fhir.Error, as on every path below a FHIR base.
+func (s *Server) project(c echo.Context) (db.Project, error) {
+	found, err := s.db.FindProject(c.Request().Context(), c.Param("tenant"), c.Param("project"))
+	if errors.Is(err, db.ErrNoProject) || err == nil && (found.State != "active" || found.FHIRVersion != c.Param("version")) {
+		return found, fhir.Errorf(fhir.NotFound, "There is no such FHIR endpoint.")
+	}
+	return found, err
+}
+
+// ring returns the tenant's keys, among them the one called kid if there is such a key.
+func (s *Server) ring(ctx context.Context, tenant int32, kid string) (*Ring, error) {
+	s.mu.Lock()
+	kept, ok := s.rings[tenant]
+	s.mu.Unlock()
+	if ok {
+		age := time.Since(kept.read)
+		if age < ringReread || age < ringLife && kept.public[kid] != nil {
+			return kept.Ring, nil
+		}
+	}
+	ring, err := s.Ring(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	s.keepRing(tenant, ring)
+	return ring, nil
+}
+
+func (s *Server) keepRing(tenant int32, ring *Ring) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.rings) >= maxRings {
+		clear(s.rings)
+	}
+	s.rings[tenant] = keptRing{Ring: ring, read: time.Now()}
+}
+
+// signer returns the key that signs a tenant's access tokens, which the database has just said to
+// be the one called kid, or to be not there yet ("").
+func (s *Server) signer(ctx context.Context, tenant int32, kid string) (*SigningKey, error) {
+	if kid == "" {
+		ring, err := s.ensure(ctx, tenant, AccessTokenAlg)
+		if err != nil {
+			return nil, err
+		}
+		return ring.Signer(AccessTokenAlg), nil
+	}
+	ring, err := s.ring(ctx, tenant, kid)
+	if err != nil {
+		return nil, err
+	}
+	if key := ring.key(kid); key != nil {
+		return key, nil
+	}
+	// The ring was read less than a second ago and a key was made since.
+	if ring, err = s.Ring(ctx, tenant); err != nil {
+		return nil, err
+	}
+	s.keepRing(tenant, ring)
+	if key := ring.key(kid); key != nil {
+		return key, nil
+	}
+	return nil, errors.New("the active signing key is gone")
+}
+
+func (s *Server) ensure(ctx context.Context, tenant int32, lines ...jwa.SignatureAlgorithm) (*Ring, error) {
+	ring, err := s.EnsureKeys(ctx, tenant, lines...)
+	if err == nil {
+		s.keepRing(tenant, ring)
+	}
+	return ring, err
+}
