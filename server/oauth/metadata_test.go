@@ -1,0 +1,85 @@
+package oauth_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	st := openStage(t)
+	c := st.newClient(t)
+	path := strings.TrimPrefix(c.issuer, st.url)
+	for name, location := range map[string]string{
+		"openid": c.issuer + "/.well-known/openid-configuration",
+		"oauth":  st.url + "/.well-known/oauth-authorization-server" + path,
+		"smart":  c.base + "/.well-known/smart-configuration",
+	} {
+		got := get(t, location, "")
+		if got.status != http.StatusOK || got.str("issuer") != c.issuer || got.header.Get("Access-Control-Allow-Origin") != "*" ||
+			!strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
+			t.Errorf("%s: %d %s", name, got.status, got.text)
+		}
+		for member, endpoint := range map[string]string{
+			"token_endpoint": "/token", "introspection_endpoint": "/introspect", "revocation_endpoint": "/revoke", "jwks_uri": "/jwks.json",
+		} {
+			if got.str(member) != c.issuer+endpoint {
+				t.Errorf("%s: %s is %q", name, member, got.str(member))
+			}
+		}
+		if got.body["authorization_endpoint"] != nil {
+			t.Errorf("%s publishes an endpoint that does not work yet", name)
+		}
+		if name == "smart" && !(slices.Equal(got.body["code_challenge_methods_supported"].([]any), []any{"S256"}) &&
+			slices.Contains(got.body["capabilities"].([]any), any("client-confidential-asymmetric"))) {
+			t.Errorf("smart: %s", got.text)
+		}
+	}
+	resource := get(t, st.url+"/.well-known/oauth-protected-resource"+strings.TrimPrefix(c.base, st.url), "")
+	if resource.str("resource") != c.base || !slices.Equal(resource.body["authorization_servers"].([]any), []any{c.issuer}) {
+		t.Errorf("protected resource: %s", resource.text)
+	}
+	jwks := get(t, c.issuer+"/jwks.json", "")
+	if keys, _ := jwks.body["keys"].([]any); jwks.status != http.StatusOK || len(keys) != 4 || strings.Contains(jwks.text, `"d"`) {
+		t.Errorf("jwks: %d %s", jwks.status, jwks.text)
+	}
+	for _, location := range []string{
+		st.url + "/w/nowhere/jwks.json", st.url + "/w/nowhere/.well-known/openid-configuration", st.url + "/.well-known/oauth-authorization-server/w/nowhere",
+		strings.Replace(c.base, "/main/", "/nowhere/", 1) + "/.well-known/smart-configuration",
+		strings.Replace(c.base, "/r4", "/r4b", 1) + "/.well-known/smart-configuration",
+		st.url + "/.well-known/oauth-protected-resource/w/nowhere/main/api/v1/fhir/r4",
+	} {
+		if got := get(t, location, ""); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d", location, got.status)
+		}
+	}
+}
+
+// TestForeignTokensOverHTTP takes tokens where they were not made for.
+func TestForeignTokensOverHTTP(t *testing.T) {
+	t.Parallel()
+	st := openStage(t)
+	a, b := st.newClient(t), st.newClient(t)
+	token := a.token(t)
+	for name, test := range map[string]struct {
+		location, token string
+		status          int
+	}{
+		"of another tenant":   {b.base + "/Patient", token, 401},
+		"of another project":  {strings.Replace(a.base, "/main/", "/system/", 1) + "/Patient", token, 403},
+		"none":                {a.base + "/Patient", "", 401},
+		"noise":               {a.base + "/Patient", "x.y.z", 401},
+		"longer than we read": {a.base + "/Patient", token + strings.Repeat("A", 9000), 401},
+		"its own":             {a.base + "/Patient", token, 200},
+	} {
+		got := get(t, test.location, test.token)
+		if got.status != test.status {
+			t.Errorf("%s: %d %s", name, got.status, got.text)
+		}
+		if got.status == 401 && !strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer ") {
+			t.Errorf("%s: challenge %q", name, got.header.Get("WWW-Authenticate"))
+		}
+	}
+}
