@@ -92,6 +92,7 @@ gone_uri AS (
 gone_composite AS (
   DELETE FROM index_composite i USING (SELECT unnest(@gone_composite_param::int[]) AS param, unnest(@gone_composite_code::text[]) AS code, unnest(@gone_composite_rid::bigint[]) AS rid, unnest(@gone_composite_n::smallint[]) AS n) g
   WHERE i.tenant_id = @tenant_id AND i.project_id = @project_id AND i.param = g.param AND i.code = g.code AND i.rid = g.rid AND i.n = g.n
+  RETURNING 1
 ),
 reference_rows AS (
   INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid)
@@ -120,6 +121,7 @@ uri_rows AS (
 composite_rows AS (
   INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
   SELECT @tenant_id, @project_id, unnest(@composite_param::int[]), unnest(@composite_code::text[]), unnest(@composite_system::text[]), unnest(@composite_code2::text[]), unnest(@composite_system2::text[]), unnest(@composite_lo::float8[]), unnest(@composite_hi::float8[]), unnest(@composite_unit::text[]), unnest(@composite_value::text[]), unnest(@composite_lo2::float8[]), unnest(@composite_hi2::float8[]), unnest(@composite_rid::bigint[]), unnest(@composite_n::smallint[])
+  WHERE (SELECT count(*) FROM gone_composite) >= 0 -- a number n that vanishes may come back with other values: delete first
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest(@check_type::smallint[]) AS type, unnest(@check_id::text[]) AS id, unnest(@check_reference::text[]) AS reference) c

@@ -13,7 +13,7 @@ func newFHIRCommand(p program) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  runGroup,
 	}
-	cmd.AddCommand(newFHIRIndexCommand(p), newFHIRValidateCommand(p))
+	cmd.AddCommand(newFHIRValidateCommand(p))
 	return cmd
 }
 

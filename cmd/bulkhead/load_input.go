@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+
 	"bulkhead/server/fhir"
 )
 

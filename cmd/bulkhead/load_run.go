@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+
 	"bulkhead/server/fhir"
 )
 

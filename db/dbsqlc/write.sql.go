@@ -212,6 +212,7 @@ gone_uri AS (
 gone_composite AS (
   DELETE FROM index_composite i USING (SELECT unnest($44::int[]) AS param, unnest($45::text[]) AS code, unnest($46::bigint[]) AS rid, unnest($47::smallint[]) AS n) g
   WHERE i.tenant_id = $4 AND i.project_id = $5 AND i.param = g.param AND i.code = g.code AND i.rid = g.rid AND i.n = g.n
+  RETURNING 1
 ),
 reference_rows AS (
   INSERT INTO index_reference (tenant_id, project_id, param, target_type, target_id, rid)
@@ -240,6 +241,7 @@ uri_rows AS (
 composite_rows AS (
   INSERT INTO index_composite (tenant_id, project_id, param, code, system, code2, system2, lo, hi, unit, value, lo2, hi2, rid, n)
   SELECT $4, $5, unnest($73::int[]), unnest($74::text[]), unnest($75::text[]), unnest($76::text[]), unnest($77::text[]), unnest($78::float8[]), unnest($79::float8[]), unnest($80::text[]), unnest($81::text[]), unnest($82::float8[]), unnest($83::float8[]), unnest($84::bigint[]), unnest($85::smallint[])
+  WHERE (SELECT count(*) FROM gone_composite) >= 0 -- a number n that vanishes may come back with other values: delete first
 )
 SELECT app.dangling(c.reference)
 FROM (SELECT unnest($1::smallint[]) AS type, unnest($2::text[]) AS id, unnest($3::text[]) AS reference) c

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"bulkhead/db"
+	"bulkhead/server/access"
+	"bulkhead/server/oauth"
+)
+
+// Config says what a server stands on. Zero limits mean the defaults below.
+type Config struct {
+	DB    *db.DB
+	OAuth *oauth.Server // issues tokens and verifies them, and knows the URL that clients use
+	Log   *slog.Logger  // nil: slog.Default()
+
+	MaxResource int64         // bytes of a resource as sent, after decompression
+	MaxBundle   int64         // likewise of a bundle posted to the base
+	Timeout     time.Duration // of a request, from its header to its answer
+	DrainTime   time.Duration // how long Serve waits for requests in flight when it is told to stop
+}
+
+// The limits that hold when Config sets none.
+const (
+	DefaultMaxResource = 16 << 20
+	DefaultMaxBundle   = 96 << 20
+	DefaultTimeout     = 60 * time.Second
+	DefaultDrainTime   = 30 * time.Second
+)
+
+// Server is the HTTP side of Bulkhead. It is an http.Handler and safe for concurrent use.
+type Server struct {
+	Config
+	echo *echo.Echo
+	rids ridGenerator
+}
+
+// New builds a server. It opens nothing and starts nothing.
+func New(config Config) (*Server, error) {
+	if config.DB == nil || config.OAuth == nil {
+		return nil, errors.New("server: a database and an authorization server are needed")
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	setDefault(&config.MaxResource, DefaultMaxResource)
+	setDefault(&config.MaxBundle, DefaultMaxBundle)
+	setDefault(&config.Timeout, DefaultTimeout)
+	setDefault(&config.DrainTime, DefaultDrainTime)
+
+	s := &Server{Config: config, echo: echo.New()}
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Pre(trimSlash)
+	s.echo.Use(s.accept, s.record, s.recover, cors)
+	for _, route := range s.routes() {
+		s.echo.Add(route.method, route.path, s.handle(route))
+		if route.method == http.MethodGet {
+			s.echo.Add(http.MethodHead, route.path, s.handle(route))
+		}
+	}
+	for _, route := range config.OAuth.Routes() {
+		s.echo.Add(route.Method, route.Path, route.Handler)
+	}
+	return s, nil
+}
+
+func setDefault[N int64 | time.Duration](value *N, standard N) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// class says who may call a route.
+type class uint8
+
+const (
+	public class = iota // anyone
+	token               // whoever holds an access token of the project in the path
+)
+
+// route is one line of the API. do is what the token's scopes must permit on the type in the path,
+// or on all types where the path names none; 0 leaves that to the handler.
+type route struct {
+	class  class
+	method string
+	path   string
+	do     access.Interaction
+	handle func(*request) error
+}
+
+// fhirBase is where the FHIR API of a project begins.
+const fhirBase = "/w/:tenant/:project/api/v1/fhir/:version"
+
+// routes is the whole API but for oauth.Routes. HEAD goes wherever GET does.
+func (s *Server) routes() []route {
+	const (
+		GET, POST, PUT, PATCH, DELETE = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
+
+		ofType   = fhirBase + "/:type"
+		resource = fhirBase + "/:type/:id"
+	)
+	return []route{
+		{public, GET, "/healthz", 0, s.alive},
+		{public, GET, "/readyz", 0, s.ready},
+
+		{token, POST, ofType, access.Create, s.create},
+
+		{token, GET, resource, access.Read, s.read},
+		{token, GET, resource + "/_history/:vid", access.Read, s.vread},
+	}
+}
+
+// alive answers as long as the program runs.
+func (s *Server) alive(r *request) error { return r.String(http.StatusOK, "ok\n") }
+
+// ready answers whether requests can be served: the database is reached.
+func (s *Server) ready(r *request) error {
+	if err := s.DB.Ping(r.ctx()); err != nil {
+		return err
+	}
+	return r.String(http.StatusOK, "ok\n")
+}
