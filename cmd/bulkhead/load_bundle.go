@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-
 	"bulkhead/server/fhir"
 )
 

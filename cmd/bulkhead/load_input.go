@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-
 	"bulkhead/server/fhir"
 )
 

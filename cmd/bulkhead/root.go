@@ -92,8 +92,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		},
 	}
 	root.AddCommand(
+		newDoctorCommand(p),
 		newFHIRCommand(p),
 		newLoadCommand(p),
+		newMigrateCommand(p),
+		newPsqlCommand(p),
 		newVersionCommand(p),
 	)
 	return root

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -249,8 +248,10 @@ func FindPsql(ctx context.Context, getenv func(string) string) string {
 			return psql
 		}
 	}
-	if psql, err := exec.LookPath("psql"); err == nil {
-		return psql
+	for _, dir := range filepath.SplitList(cfg.places.path) {
+		if psql := (Binaries{Dir: dir}).Psql(); psql != "" {
+			return psql
+		}
 	}
 	found, _ := cfg.installed(ctx, &account{})
 	for _, b := range found {

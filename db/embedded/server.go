@@ -339,3 +339,22 @@ func (s *Server) SuperuserDSN(database string) string {
 
 // SuperuserPassword is for a LoopbackDSN of the superuser.
 func (s *Server) SuperuserPassword() string { return s.state.Password }
+
+// CreateDatabase makes a database unless it is there, and returns the superuser's DSN for it.
+func (s *Server) CreateDatabase(ctx context.Context, name string) (string, error) {
+	conn, err := pgx.Connect(ctx, s.SuperuserDSN("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var there bool
+	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&there); err != nil {
+		return "", err
+	}
+	if !there {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+			return "", err
+		}
+	}
+	return s.SuperuserDSN(name), nil
+}
