@@ -13,7 +13,7 @@ func newFHIRCommand(p program) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  runGroup,
 	}
-	cmd.AddCommand(newFHIRValidateCommand(p))
+	cmd.AddCommand(newFHIRPathCommand(p), newFHIRValidateCommand(p))
 	return cmd
 }
 

@@ -36,8 +36,11 @@ type Env struct {
 
 	// Now is the time of now(), today() and timeOfDay(); the zero time means the clock.
 	Now time.Time
-	// Strict refuses what the language refuses but search parameters and constraints of FHIR
-	// rely on: "as" on several items, paths that begin with another type or name no element.
+	// SingleAs makes "as" on several items an error, as the language says. Search parameters and
+	// constraints of FHIR count on it to filter.
+	SingleAs bool
+	// Strict refuses besides what a check against the definitions refuses: paths that begin with
+	// another type than that of the input, or that name no element.
 	Strict bool
 	// MaxSteps bounds the work of one evaluation; 0 means DefaultMaxSteps.
 	MaxSteps int

@@ -130,7 +130,7 @@ func (ev *evaluator) is(t typeSpec, in, dst []Item) []Item {
 // as selects by type. On several items it filters, unless the environment is strict: the search
 // parameters of FHIR count on that.
 func (ev *evaluator) as(t typeSpec, in, dst []Item) []Item {
-	if ev.env.Strict && len(in) > 1 {
+	if ev.env.SingleAs && len(in) > 1 {
 		ev.single(in)
 		return dst
 	}
