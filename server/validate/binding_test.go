@@ -18,7 +18,7 @@ func TestRequiredBindings(t *testing.T) {
 	tests := []struct{ name, text, path, says string }{
 		{"code", `{"resourceType":"Patient","gender":"male"}`, "", ""},
 		{"wrong code", `{"resourceType":"Patient","gender":"Male"}`, "Patient.gender", "expected: female, male, other, unknown"},
-		{"repeating code", `{"resourceType":"AllergyIntolerance","patient":{"display":"a"},"category":["food","fod"]}`, "AllergyIntolerance.category[1]", "expected: biologic"},
+		{"repeating code", `{"resourceType":"AllergyIntolerance","patient":{"display":"a"},"clinicalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical","code":"active"}]},"category":["food","fod"]}`, "AllergyIntolerance.category[1]", "expected: biologic"},
 		{"concept", condition(`{"coding":[{` + clinical + `,"code":"active"}]}`), "", ""},
 		{"second coding", condition(`{"coding":[{"system":"a:b","code":"x"},{` + clinical + `,"code":"active"}]}`), "", ""},
 		{"concept of another system", condition(`{"coding":[{"system":"a:b","code":"active"}]}`), "Condition.clinicalStatus", "required value set"},

@@ -18,8 +18,9 @@ type core struct {
 	codeableConcept   *definition.Type
 	quantity          *definition.Type
 	attachment        *definition.Type
-	extensionNested   int // index of Extension.extension
-	extensionValue    int // index of Extension.value[x]
+	invariants        []invariant // by Constraint.Index
+	extensionNested   int         // index of Extension.extension
+	extensionValue    int         // index of Extension.value[x]
 }
 
 var (
@@ -46,6 +47,7 @@ func newCore(set *definition.Set) *core {
 		codeableConcept:   set.Type("CodeableConcept"),
 		quantity:          set.Type("Quantity"),
 		attachment:        set.Type("Attachment"),
+		invariants:        compileInvariants(set),
 		extensionNested:   extension.Block.Element("extension").Index,
 		extensionValue:    extension.Block.Element("value").Index,
 	}

@@ -5,6 +5,7 @@ import (
 
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
+	"bulkhead/server/fhirpath"
 )
 
 // object checks the members of a JSON object that stands for a value of type t, whose members
@@ -201,10 +202,24 @@ func (w *walker) value(field *definition.Field, v *fhir.Value) {
 	default:
 		w.object(v, field.Block, field.Type)
 		w.complex(field, v)
-		if b := field.Element.Binding; b != nil && !w.lenient {
-			w.checkBinding(field, b, v)
-		}
+		w.meaning(field, v)
 	}
+}
+
+// meaning checks what a value stands for: its binding and the constraints on it.
+func (w *walker) meaning(field *definition.Field, v *fhir.Value) {
+	if w.lenient {
+		return
+	}
+	if b := field.Element.Binding; b != nil {
+		w.checkBinding(field, b, v)
+	}
+	if len(field.Type.Constraints) == 0 && len(field.Element.Constraints) == 0 {
+		return
+	}
+	it := fhirpath.Element(field, v, nil)
+	w.checkInvariants(field.Type.Constraints, &it)
+	w.checkInvariants(field.Element.Constraints, &it)
 }
 
 // siblingMember checks the _name member beside a primitive: id and extensions of its value, or of

@@ -64,9 +64,7 @@ func (w *walker) primitive(field *definition.Field, v *fhir.Value) {
 			w.warn(fhir.Invariant, "txt-2: The narrative should have some text or an image.")
 		}
 	}
-	if b := field.Element.Binding; b != nil && !w.lenient {
-		w.checkBinding(field, b, v)
-	}
+	w.meaning(field, v)
 }
 
 func jsonKind(format definition.Format) string {

@@ -14,8 +14,8 @@ func (w *walker) checkReference(targets []string, v *fhir.Value) {
 	literal := v.Get("reference")
 	target := ""
 	if literal != nil && literal.Kind == fhir.String && literal.Raw != `""` {
-		if text := literal.Text(); text[0] == '#' && len(text) > 1 && w.scope.find(text[1:]) == nil {
-			w.invariant("ref-1", quote(text)+" refers to a contained resource that is not there.")
+		if text := literal.Text(); w.scope.missing(text) {
+			w.broken("ref-1", quote(text)+" refers to a contained resource that is not there.")
 			return
 		}
 		var problem string

@@ -5,6 +5,7 @@ import (
 
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
+	"bulkhead/server/fhirpath"
 )
 
 // scope is a resource that is not contained: contained ids and #references are of one scope, and
@@ -33,6 +34,11 @@ func (s *scope) find(id string) *contained {
 		}
 	}
 	return nil
+}
+
+// missing tells whether a reference is to a contained resource that is not there.
+func (s *scope) missing(text string) bool {
+	return len(text) > 1 && text[0] == '#' && s.find(text[1:]) == nil
 }
 
 // use notes that something points to a contained resource.
@@ -100,9 +106,21 @@ func (w *walker) resource(v *fhir.Value, want *definition.Type, element *definit
 	}
 	w.scope = &scope{outer: w.scope, resource: v, typ: t, isBundle: t.Name == "Bundle"}
 	w.gatherContained(v)
-	w.object(v, t.Block, t)
+	root := fhirpath.Root(w.set, v)
+	w.within(v, t, &root, &root)
 	w.checkContainedUsed()
 	w.scope = w.scope.outer
+}
+
+// within checks the content of a resource, with an environment of its own for its invariants.
+func (w *walker) within(v *fhir.Value, t *definition.Type, resource, root *fhirpath.Item) {
+	outer := w.env
+	w.env = w.newEnv(resource, root)
+	w.object(v, t.Block, t)
+	if !w.lenient {
+		w.checkInvariants(t.Constraints, resource)
+	}
+	w.env = outer
 }
 
 // gatherContained lists the contained resources before the walk, so that a reference can be
@@ -133,23 +151,24 @@ func (w *walker) contained(v *fhir.Value, t *definition.Type) {
 		w.addAt("id", fhir.Duplicate, "The contained id %s is used twice.", quote(id))
 	}
 	if v.Get("contained") != nil {
-		w.invariant("dom-2", "A contained resource must not contain resources itself.")
+		w.broken("dom-2", "A contained resource must not contain resources itself.")
 	}
 	meta := v.Get("meta")
 	if meta.Get("versionId") != nil || meta.Get("lastUpdated") != nil {
-		w.invariant("dom-4", "A contained resource must not have meta.versionId or meta.lastUpdated.")
+		w.broken("dom-4", "A contained resource must not have meta.versionId or meta.lastUpdated.")
 	}
 	if meta.Get("security") != nil {
-		w.invariant("dom-5", "A contained resource must not have meta.security.")
+		w.broken("dom-5", "A contained resource must not have meta.security.")
 	}
 	inside := w.scope.inside
 	w.scope.inside = true
-	w.object(v, t.Block, t)
+	item := fhirpath.Root(w.set, v)
+	w.within(v, t, &item, w.env.RootResource)
 	w.scope.inside = inside
 }
 
-// invariant notes that a named invariant is broken.
-func (w *walker) invariant(key, text string) { w.add(fhir.Invariant, "%s: %s", key, text) }
+// broken notes that a named invariant is broken.
+func (w *walker) broken(key, text string) { w.add(fhir.Invariant, "%s: %s", key, text) }
 
 // checkContainedUsed is dom-3: a contained resource is referred to from elsewhere in the
 // resource, or refers to its container.
@@ -157,7 +176,7 @@ func (w *walker) checkContainedUsed() {
 	for i := range w.scope.contained {
 		if c := &w.scope.contained[i]; !c.used && c.id != "" {
 			w.push("contained", i)
-			w.invariant("dom-3", "Nothing in the resource refers to this contained resource, #"+c.id+".")
+			w.broken("dom-3", "Nothing in the resource refers to this contained resource, #"+c.id+".")
 			w.pop()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
+	"bulkhead/server/fhirpath"
 )
 
 // MaxIssues is how many issues are told about one resource.
@@ -40,6 +41,7 @@ type walker struct {
 	warnings bool
 	path     []step
 	scope    *scope
+	env      *fhirpath.Env // of the resource that the walk is in
 	issues   []fhir.Issue
 }
 
