@@ -13,7 +13,7 @@ func newFHIRCommand(p program) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  runGroup,
 	}
-	cmd.AddCommand(newFHIRPathCommand(p), newFHIRValidateCommand(p))
+	cmd.AddCommand(newFHIRIndexCommand(p), newFHIRPathCommand(p), newFHIRValidateCommand(p))
 	return cmd
 }
 

@@ -89,7 +89,7 @@ func calculateNumbers(op string, a, b Value) (Value, bool) {
 	}
 	if op == "div" {
 		n, whole := toInt(d)
-		return Value{Kind: wider(a.Kind, b.Kind), Int: n}, whole
+		return Value{Kind: Integer, Int: n}, whole
 	}
 	return Value{Kind: Decimal, Dec: d}, true
 }

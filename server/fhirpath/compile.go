@@ -100,6 +100,9 @@ func (c *compiler) binary(n *syntax) expr {
 }
 
 func (c *compiler) function(n *syntax) expr {
+	if n.operand != nil && n.operand.kind == nVariable && n.operand.name == "factory" {
+		return c.factory(n)
+	}
 	f, ok := functions[n.name]
 	if !ok {
 		return c.fail(n, "the function "+n.name+"() is not known")

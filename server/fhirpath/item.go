@@ -65,16 +65,13 @@ func Element(field *definition.Field, v, extra *fhir.Value) Item {
 	return Item{Type: field.Type, Field: field, JSON: v, Extra: extra}
 }
 
-// TypeName returns the unqualified name of the item's type: "Patient", "code", "Boolean". For a
+// TypeName returns the unqualified name of the item's type: "Patient", "code", "BackboneElement", "Boolean". For a
 // node whose type is not known it is the system type of its JSON kind, or "" for an object.
 func (it *Item) TypeName() string {
 	if it.Kind != Node {
 		return it.Kind.String()
 	}
 	if it.Type != nil {
-		if it.Field != nil && it.Field.Element.Content != nil && it.Type == it.Field.Type {
-			return it.Field.Block.Path
-		}
 		return it.Type.Name
 	}
 	if k := jsonKind(it.JSON); k != Node {

@@ -69,7 +69,7 @@ func aligned(a, b Value) (Value, Value, bool) {
 	}
 	x, okA := a.asCalendar()
 	y, okB := b.asCalendar()
-	if okA && okB {
+	if okA && okB && (a.fromFHIR || b.fromFHIR || !isVariable(x.Unit) && !isVariable(y.Unit)) {
 		return x, y, true
 	}
 	if isMeanTime(a.Unit) || isMeanTime(b.Unit) {

@@ -81,7 +81,7 @@ func TestSearchOracle(t *testing.T) {
 				}
 			}
 		})
-		mustHold(t, c.rows, passed, all, all-all/100)
+		mustHold(t, c.rows, passed, all, all)
 	}
 }
 
@@ -117,10 +117,10 @@ func compareRow(set *definition.Set, param *definition.SearchParam, resource *fh
 		case name == "id" && param.Code == "_id":
 			name = "String" // the definitions say System.String, in another place id
 		case items[i].Type != nil && items[i].Type.Kind == definition.Resource:
-			text = string((&fhir.Value{Kind: fhir.Object, Members: []fhir.Member{
-				{Name: "id", Value: *items[i].JSON.Get("id")},
-				{Name: "resourceType", Value: *items[i].JSON.Get("resourceType")},
-			}}).Append(nil))
+			text = `{"resourceType":"` + name + `"}`
+			if id := items[i].JSON.Get("id"); id != nil {
+				text = `{"resourceType":"` + name + `","id":` + string(id.Append(nil)) + `}`
+			}
 		}
 		got = append(got, name+" "+plain(text)+" "+plain(extra))
 	}
@@ -134,7 +134,7 @@ func compareRow(set *definition.Set, param *definition.SearchParam, resource *fh
 			if v.Value != nil {
 				text = plain(string(v.Value))
 			}
-			want = append(want, v.Type+" "+text+" "+plain(string(v.Extra)))
+			want = append(want, strings.TrimPrefix(v.Type, "System.")+" "+text+" "+plain(string(v.Extra)))
 		}
 	}
 	if g, w := joined(got), joined(want); g != w {

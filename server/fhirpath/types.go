@@ -36,8 +36,7 @@ var systemKinds = func() map[string]Kind {
 	return m
 }()
 
-// known tells whether there is such a type. Nothing of FHIR is known without definitions, so any
-// name will do then.
+// known tells whether there is such a type. Nothing of FHIR is known without definitions.
 func (t typeSpec) known(set *definition.Set) bool {
 	switch t.namespace {
 	case "System":
@@ -46,7 +45,7 @@ func (t typeSpec) known(set *definition.Set) bool {
 		if _, system := systemKinds[t.name]; system && t.namespace == "" {
 			return true
 		}
-		return set == nil || set.Type(t.name) != nil
+		return set != nil && set.Type(t.name) != nil
 	default:
 		return false
 	}

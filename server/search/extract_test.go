@@ -90,7 +90,7 @@ func TestExtractComposites(t *testing.T) {
 	 {"code":{"coding":[{"system":"http://loinc.org","code":"8462-4"}]},"valueQuantity":{"value":60}}]}`)
 	var got []Composite
 	for _, c := range rows.Composites {
-		if c.Unit == "" {
+		if c.N = 0; c.Unit == "" {
 			got = append(got, c)
 		}
 	}

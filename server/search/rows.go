@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -75,7 +76,7 @@ type URI struct {
 // component that is a token, reference or URI in Code, System, Code2, System2 (of a reference the
 // id and the type's name), the first and second that is a date (epoch seconds), number or
 // quantity in Lo, Hi, Lo2, Hi2 with the Unit of a quantity, and a folded string in Value. N
-// numbers the rows of one parameter and code.
+// tells the rows of one parameter and code apart.
 type Composite struct {
 	Param        int32
 	Code, System string
@@ -108,12 +109,7 @@ func (r *Rows) finish() {
 		return cmp.Or(cmp.Compare(a.Param, b.Param), cmp.Compare(a.Value, b.Value))
 	})
 	r.Composites = distinct(r.Composites, compareComposites)
-	for i := range r.Composites {
-		c := &r.Composites[i]
-		if i > 0 && r.Composites[i-1].Param == c.Param && r.Composites[i-1].Code == c.Code {
-			c.N = r.Composites[i-1].N + 1
-		}
-	}
+	r.numberComposites()
 	if n := len(r.Tokens); n > 0 {
 		r.Hashes = make([]int64, 0, 2*n)
 		for _, t := range r.Tokens {
@@ -135,4 +131,25 @@ func compareComposites(a, b Composite) int {
 func distinct[T comparable](rows []T, compare func(a, b T) int) []T {
 	slices.SortFunc(rows, compare)
 	return slices.Compact(rows)
+}
+
+// numberComposites gives each tuple a number made of its content, so that it keeps its key when
+// other tuples come and go; of two with the same number the later one moves on.
+func (r *Rows) numberComposites() {
+	type place struct {
+		param int32
+		code  string
+		n     int16
+	}
+	taken := make(map[place]bool, len(r.Composites))
+	for i := range r.Composites {
+		c := &r.Composites[i]
+		text := fmt.Sprint(c.System, "|", c.Code2, "|", c.System2, "|", c.Lo, c.Hi, c.Unit, "|", c.Value, "|", c.Lo2, c.Hi2)
+		p := place{c.Param, c.Code, int16(hash64(text))}
+		for taken[p] {
+			p.n++
+		}
+		taken[p] = true
+		c.N = p.n
+	}
 }
