@@ -149,7 +149,8 @@ func prepareEmbedded(ctx context.Context, server *embedded.Server, migrate bool)
 	return d, d.migrate(ctx)
 }
 
-// migrate makes roles, if the URL is an administrator's, and brings schema and policies up.
+// migrate makes roles, if the URL is an administrator's, with the passwords that their URLs have, and
+// brings schema and policies up.
 func (d *database) migrate(ctx context.Context) error {
 	user, err := db.UserOf(d.admin)
 	if err != nil {
@@ -157,8 +158,10 @@ func (d *database) migrate(ctx context.Context) error {
 	}
 	if user != "bulkhead_migrator" {
 		passwords := map[string]string{}
-		for role := range roleVariables {
-			passwords[role] = d.password(role)
+		for role, url := range d.urls {
+			if _, passwords[role], err = db.SplitPassword(url); err != nil {
+				return err
+			}
 		}
 		if err := db.Bootstrap(ctx, d.admin, passwords); err != nil {
 			return fmt.Errorf("roles: %w", err)

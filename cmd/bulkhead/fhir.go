@@ -10,8 +10,10 @@ func newFHIRCommand(p program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fhir",
 		Short: "Work with FHIR files, without a database or a server",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  runGroup,
+		Example: `  bulkhead fhir validate patients.ndjson.gz
+  bulkhead fhir index patients.ndjson.gz`,
+		Args: cobra.ArbitraryArgs,
+		RunE: runGroup,
 	}
 	cmd.AddCommand(newFHIRIndexCommand(p), newFHIRPathCommand(p), newFHIRValidateCommand(p))
 	return cmd

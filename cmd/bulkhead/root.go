@@ -94,9 +94,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	root.AddCommand(
 		newDoctorCommand(p),
 		newFHIRCommand(p),
+		newHealthCommand(p),
 		newLoadCommand(p),
 		newMigrateCommand(p),
 		newPsqlCommand(p),
+		newServeCommand(p),
 		newVersionCommand(p),
 	)
 	return root
