@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,10 @@ var jsonTypes = map[string]bool{
 // negotiate refuses answers in a format or version that the project has not. _format goes before
 // Accept (http://hl7.org/fhir/R4/http.html#parameters).
 func (r *request) negotiate() error {
-	query := r.QueryParams()
+	query, err := url.ParseQuery(r.Request().URL.RawQuery)
+	if err != nil { // Go would leave out what it cannot read, and with it perhaps a filter
+		return fhir.Errorf(fhir.ValueInvalid, "The query is not well-formed: a percent sign must be followed by two hexadecimal digits, and a semicolon must be written as %%3B.")
+	}
 	r.pretty = query.Get("_pretty") == "true"
 	if format := query.Get("_format"); format != "" {
 		kind, params, err := mime.ParseMediaType(format)

@@ -82,6 +82,9 @@ func (s *Server) open(r *request, route route) error {
 // findProject reads tenant and project from the path. A project that does not exist answers as a
 // resource that does not exist.
 func (s *Server) findProject(r *request) error {
+	if !slug(r.Param("tenant")) || !slug(r.Param("project")) {
+		return notFound()
+	}
 	project, err := s.DB.FindProject(r.ctx(), r.Param("tenant"), r.Param("project"))
 	if err != nil {
 		return err
@@ -90,6 +93,17 @@ func (s *Server) findProject(r *request) error {
 	r.set = definition.For(fhir.Version(project.FHIRVersion))
 	r.base = s.OAuth.FHIRBase(project)
 	return nil
+}
+
+// slug tells whether text can be the name of a tenant or project in a path.
+func slug(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 63
 }
 
 func (r *request) wrongVersion() error {

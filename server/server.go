@@ -114,6 +114,8 @@ func (s *Server) routes() []route {
 		{token, POST, ofType, access.Create, s.create},
 
 		{token, GET, resource, access.Read, s.read},
+		{token, PUT, resource, access.Update, s.update},
+		{token, DELETE, resource, access.Delete, s.delete},
 		{token, GET, resource + "/_history/:vid", access.Read, s.vread},
 	}
 }

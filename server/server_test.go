@@ -120,7 +120,8 @@ func (a *api) with(scope string) *api {
 // answer is what came back.
 type answer struct {
 	*http.Response
-	body string
+	status int
+	body   string
 }
 
 // outcome is the code and diagnostics of the first issue, "" when the body is no OperationOutcome.
@@ -159,15 +160,15 @@ func (a *api) do(method, path, body string, headers ...string) answer {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return answer{res, string(text)}
+	return answer{res, res.StatusCode, string(text)}
 }
 
 // must is do for a request that is to succeed with status.
 func (a *api) must(status int, method, path, body string, headers ...string) answer {
 	a.t.Helper()
 	got := a.do(method, path, body, headers...)
-	if got.StatusCode != status {
-		a.t.Fatalf("%s %s: %d, want %d: %s", method, path, got.StatusCode, status, got.body)
+	if got.status != status {
+		a.t.Fatalf("%s %s: %d, want %d: %s", method, path, got.status, status, got.body)
 	}
 	return got
 }
