@@ -57,5 +57,5 @@ CREATE TABLE identity.assertion_jti (
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, client_id, jti)
 );
-CREATE INDEX assertion_jti_expires_at ON identity.assertion_jti (tenant_id, client_id, expires_at);
+CREATE INDEX assertion_jti_expires_at ON identity.assertion_jti (tenant_id, expires_at);
 COMMENT ON TABLE identity.assertion_jti IS 'class: tenant';

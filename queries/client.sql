@@ -1,18 +1,18 @@
 -- OAuth clients. All run as bulkhead_auth.
 
--- FindClient reads what a token request needs in one round trip: the client, the key that signs
--- now, and the project that the token is for (the client's own, or the one asked for). The project's
--- columns are '' when there is none, or when it is not active.
+-- FindClient reads what a token request needs in one round trip: the client and the key that signs
+-- now, '' when there is none yet.
 -- name: FindClient :one
 SELECT c.project_id, c.state, c.auth_method, c.grant_types, c.scopes, c.jwks, c.jwks_uri, c.may_introspect, c.token_life,
        c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
-       coalesce(k.kid, '')::text AS signing_kid,
-       coalesce(p.id, 0)::int AS target_id, coalesce(p.slug, '')::text AS target_slug, coalesce(p.fhir_version, '')::text AS target_version
+       coalesce(k.kid, '')::text AS signing_kid
 FROM identity.client c
 LEFT JOIN identity.signing_key k ON k.tenant_id = c.tenant_id AND k.alg = 'ES256' AND k.state = 'active'
-LEFT JOIN directory.project p ON p.tenant_id = c.tenant_id AND p.state = 'active'
-  AND p.id = CASE c.project_id WHEN 0 THEN @target_project::int ELSE c.project_id END
 WHERE c.tenant_id = @tenant_id AND c.id = @id;
+
+-- FindHome names the project that a client is bound to. Neither its name nor its version ever changes.
+-- name: FindHome :one
+SELECT slug, fhir_version FROM directory.project WHERE tenant_id = @tenant_id AND id = @id;
 
 -- name: ListClients :many
 SELECT c.id, c.project_id, coalesce(p.slug, 'system')::text AS project, c.name, c.state, c.auth_method, c.grant_types, c.scopes,
@@ -50,15 +50,12 @@ DELETE FROM identity.client WHERE tenant_id = @tenant_id AND id = @id AND projec
 -- name: DeleteProjectClients :execrows
 DELETE FROM identity.client WHERE tenant_id = @tenant_id AND project_id = @project_id;
 
--- UseAssertion remembers a client assertion; no row means that it was used before. Some of the
--- client's expired ones go with it.
+-- UseAssertion remembers a client assertion; no row means that it was used before.
 -- name: UseAssertion :execrows
-WITH expired AS (
-  DELETE FROM identity.assertion_jti
-  WHERE tenant_id = @tenant_id AND client_id = @client_id
-    AND jti = ANY (ARRAY(SELECT a.jti FROM identity.assertion_jti a
-                         WHERE a.tenant_id = @tenant_id AND a.client_id = @client_id AND a.expires_at < now() - interval '1 minute' LIMIT 20))
-)
 INSERT INTO identity.assertion_jti (tenant_id, client_id, jti, expires_at)
 VALUES (@tenant_id, @client_id, @jti, @expires_at)
 ON CONFLICT DO NOTHING;
+
+-- PurgeAssertions drops a tenant's assertions that are refused for their age anyway.
+-- name: PurgeAssertions :exec
+DELETE FROM identity.assertion_jti WHERE tenant_id = @tenant_id AND expires_at < now() - interval '1 minute';

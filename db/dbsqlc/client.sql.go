@@ -39,13 +39,10 @@ const findClient = `-- name: FindClient :one
 
 SELECT c.project_id, c.state, c.auth_method, c.grant_types, c.scopes, c.jwks, c.jwks_uri, c.may_introspect, c.token_life,
        c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
-       coalesce(k.kid, '')::text AS signing_kid,
-       coalesce(p.id, 0)::int AS target_id, coalesce(p.slug, '')::text AS target_slug, coalesce(p.fhir_version, '')::text AS target_version
+       coalesce(k.kid, '')::text AS signing_kid
 FROM identity.client c
 LEFT JOIN identity.signing_key k ON k.tenant_id = c.tenant_id AND k.alg = 'ES256' AND k.state = 'active'
-LEFT JOIN directory.project p ON p.tenant_id = c.tenant_id AND p.state = 'active'
-  AND p.id = CASE c.project_id WHEN 0 THEN $1::int ELSE c.project_id END
-WHERE c.tenant_id = $2 AND c.id = $3
+WHERE c.tenant_id = $1 AND c.id = $2
 `
 
 type FindClientRow struct {
@@ -61,17 +58,13 @@ type FindClientRow struct {
 	SecretHash    []byte
 	PreviousHash  []byte
 	SigningKid    string
-	TargetID      int32
-	TargetSlug    string
-	TargetVersion string
 }
 
 // OAuth clients. All run as bulkhead_auth.
-// FindClient reads what a token request needs in one round trip: the client, the key that signs
-// now, and the project that the token is for (the client's own, or the one asked for). The project's
-// columns are ” when there is none, or when it is not active.
-func (q *Queries) FindClient(ctx context.Context, targetProject int32, tenantID int32, iD string) (FindClientRow, error) {
-	row := q.db.QueryRow(ctx, findClient, targetProject, tenantID, iD)
+// FindClient reads what a token request needs in one round trip: the client and the key that signs
+// now, ” when there is none yet.
+func (q *Queries) FindClient(ctx context.Context, tenantID int32, iD string) (FindClientRow, error) {
+	row := q.db.QueryRow(ctx, findClient, tenantID, iD)
 	var i FindClientRow
 	err := row.Scan(
 		&i.ProjectID,
@@ -86,10 +79,24 @@ func (q *Queries) FindClient(ctx context.Context, targetProject int32, tenantID 
 		&i.SecretHash,
 		&i.PreviousHash,
 		&i.SigningKid,
-		&i.TargetID,
-		&i.TargetSlug,
-		&i.TargetVersion,
 	)
+	return i, err
+}
+
+const findHome = `-- name: FindHome :one
+SELECT slug, fhir_version FROM directory.project WHERE tenant_id = $1 AND id = $2
+`
+
+type FindHomeRow struct {
+	Slug        string
+	FhirVersion string
+}
+
+// FindHome names the project that a client is bound to. Neither its name nor its version ever changes.
+func (q *Queries) FindHome(ctx context.Context, tenantID int32, iD int32) (FindHomeRow, error) {
+	row := q.db.QueryRow(ctx, findHome, tenantID, iD)
+	var i FindHomeRow
+	err := row.Scan(&i.Slug, &i.FhirVersion)
 	return i, err
 }
 
@@ -147,6 +154,16 @@ func (q *Queries) ListClients(ctx context.Context, tenantID int32) ([]ListClient
 		return nil, err
 	}
 	return items, nil
+}
+
+const purgeAssertions = `-- name: PurgeAssertions :exec
+DELETE FROM identity.assertion_jti WHERE tenant_id = $1 AND expires_at < now() - interval '1 minute'
+`
+
+// PurgeAssertions drops a tenant's assertions that are refused for their age anyway.
+func (q *Queries) PurgeAssertions(ctx context.Context, tenantID int32) error {
+	_, err := q.db.Exec(ctx, purgeAssertions, tenantID)
+	return err
 }
 
 const putClient = `-- name: PutClient :one
@@ -238,12 +255,6 @@ func (q *Queries) SetSecret(ctx context.Context, arg SetSecretParams) (int64, er
 }
 
 const useAssertion = `-- name: UseAssertion :execrows
-WITH expired AS (
-  DELETE FROM identity.assertion_jti
-  WHERE tenant_id = $1 AND client_id = $2
-    AND jti = ANY (ARRAY(SELECT a.jti FROM identity.assertion_jti a
-                         WHERE a.tenant_id = $1 AND a.client_id = $2 AND a.expires_at < now() - interval '1 minute' LIMIT 20))
-)
 INSERT INTO identity.assertion_jti (tenant_id, client_id, jti, expires_at)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING
@@ -256,8 +267,7 @@ type UseAssertionParams struct {
 	ExpiresAt time.Time
 }
 
-// UseAssertion remembers a client assertion; no row means that it was used before. Some of the
-// client's expired ones go with it.
+// UseAssertion remembers a client assertion; no row means that it was used before.
 func (q *Queries) UseAssertion(ctx context.Context, arg UseAssertionParams) (int64, error) {
 	result, err := q.db.Exec(ctx, useAssertion,
 		arg.TenantID,

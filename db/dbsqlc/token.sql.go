@@ -10,22 +10,24 @@ import (
 	"time"
 )
 
+const purgeRevoked = `-- name: PurgeRevoked :exec
+DELETE FROM identity.revoked_token WHERE tenant_id = $1 AND expires_at < now() - interval '1 minute'
+`
+
+// PurgeRevoked drops a tenant's ended tokens that have expired by now.
+func (q *Queries) PurgeRevoked(ctx context.Context, tenantID int32) error {
+	_, err := q.db.Exec(ctx, purgeRevoked, tenantID)
+	return err
+}
+
 const revokeToken = `-- name: RevokeToken :exec
 
-WITH expired AS (
-  DELETE FROM identity.revoked_token
-  WHERE tenant_id = $1
-    AND jti = ANY (ARRAY(SELECT r.jti FROM identity.revoked_token r
-                         WHERE r.tenant_id = $1 AND r.expires_at < now() - interval '1 minute' LIMIT 20))
-)
-INSERT INTO identity.revoked_token (tenant_id, jti, expires_at)
-VALUES ($1, $2, $3)
+INSERT INTO identity.revoked_token (tenant_id, jti, expires_at) VALUES ($1, $2, $3)
 ON CONFLICT DO NOTHING
 `
 
 // What is remembered of access tokens: those that were ended before their time.
-// RevokeToken ends a token; app.enter() refuses it from the next transaction on. Some of the
-// tenant's rows that expired go with it.
+// RevokeToken ends a token; app.enter() refuses it from the next transaction on.
 func (q *Queries) RevokeToken(ctx context.Context, tenantID int32, jti string, expiresAt time.Time) error {
 	_, err := q.db.Exec(ctx, revokeToken, tenantID, jti, expiresAt)
 	return err

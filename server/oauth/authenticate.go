@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,11 +22,11 @@ func (s *Server) authenticate(ctx context.Context, iss issuer, r *http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	wanted, project, err := s.wantedProject(ctx, iss, form)
+	wanted, err := s.wantedProject(ctx, iss, form)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.findClient(ctx, iss, sent.clientID, project)
+	found, err := s.findClient(ctx, iss, sent.clientID)
 	if err != nil {
 		return nil, err
 	}
@@ -40,20 +41,63 @@ func (s *Server) authenticate(ctx context.Context, iss issuer, r *http.Request, 
 	if found.state != "active" {
 		return nil, errUnknownClient
 	}
-	if wanted != "" && wanted != found.target.FHIRBase {
-		found.target.FHIRBase = ""
+	return found, s.aim(ctx, iss, found, wanted)
+}
+
+// aim sets where the client's token would lead: the project that it is bound to, else the one that
+// the request names. A request that names another project than the client is bound to leads nowhere.
+func (s *Server) aim(ctx context.Context, iss issuer, found *client, wanted wantedProject) error {
+	target := Target{TenantID: iss.tenant, Tenant: iss.slug, Project: wanted.project.Slug, ProjectID: wanted.project.Project, FHIRBase: wanted.base}
+	if found.project != 0 {
+		home, err := s.home(ctx, iss, found.project)
+		if err != nil {
+			return err
+		}
+		target.Project, target.ProjectID = home.Slug, found.project
+		target.FHIRBase = fhirBase(s.config.BaseURL, iss.slug, home.Slug, home.FhirVersion)
 	}
-	return found, nil
+	if wanted.named && wanted.base != target.FHIRBase {
+		target.FHIRBase = ""
+	}
+	found.target = target
+	return nil
+}
+
+// home reads what a project is called, once.
+func (s *Server) home(ctx context.Context, iss issuer, project int32) (dbsqlc.FindHomeRow, error) {
+	key := [2]int32{iss.tenant, project}
+	s.mu.Lock()
+	row, ok := s.homes[key]
+	s.mu.Unlock()
+	if ok {
+		return row, nil
+	}
+	err := s.db.View(ctx, db.Identity, systemOf(iss.tenant), func(v *db.View) (err error) {
+		row, err = v.FindHome(ctx, iss.tenant, project)
+		return err
+	})
+	if errors.Is(err, db.ErrNotFound) {
+		return row, errUnknownClient
+	}
+	if err != nil {
+		return row, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.homes) >= maxHomes {
+		clear(s.homes)
+	}
+	s.homes[key] = row
+	return row, nil
 }
 
 var errUnknownClient = fosite.ErrInvalidClient.WithHint("The client is unknown, disabled, or its secret is wrong.")
 
-// findClient reads a client and the project of its token in one round trip. A client that is not
-// there is one that nothing matches.
-func (s *Server) findClient(ctx context.Context, iss issuer, id string, project int32) (*client, error) {
+// findClient reads a client. One that is not there is one that nothing matches.
+func (s *Server) findClient(ctx context.Context, iss issuer, id string) (*client, error) {
 	var row dbsqlc.FindClientRow
 	err := s.db.View(ctx, db.Identity, systemOf(iss.tenant), func(v *db.View) (err error) {
-		row, err = v.FindClient(ctx, project, iss.tenant, id)
+		row, err = v.FindClient(ctx, iss.tenant, id)
 		return err
 	})
 	if errors.Is(err, db.ErrNotFound) || errors.Is(err, db.ErrInvalid) {
@@ -72,40 +116,47 @@ func (s *Server) findClient(ctx context.Context, iss issuer, id string, project 
 			found.secrets = append(found.secrets, hash)
 		}
 	}
-	if row.TargetID != 0 {
-		found.target = Target{
-			TenantID: iss.tenant, Tenant: iss.slug, Project: row.TargetSlug, ProjectID: row.TargetID,
-			FHIRBase: fhirBase(s.config.BaseURL, iss.slug, row.TargetSlug, row.TargetVersion),
-		}
-	}
 	return found, nil
 }
 
-// wantedProject reads which project's FHIR base a request names, as resource (RFC 8707), aud (SMART)
-// or audience. Without one, a client of the whole tenant gets a token for project system. A URL
-// that leads nowhere is project 0, which no client has.
-func (s *Server) wantedProject(ctx context.Context, iss issuer, form url.Values) (base string, project int32, err error) {
+// wantedProject is the project whose FHIR base a request names.
+type wantedProject struct {
+	project db.Project
+	base    string // its FHIR base
+	named   bool   // false: nothing was named, and it is project system
+}
+
+// wantedProject reads resource (RFC 8707), aud (SMART) or audience. Without any of them, a client of
+// the whole tenant gets a token for project system. A URL that is no project's base leads nowhere.
+func (s *Server) wantedProject(ctx context.Context, iss issuer, form url.Values) (wanted wantedProject, err error) {
+	slug := "system"
 	for _, name := range []string{"resource", "aud", "audience"} {
 		for _, value := range form[name] {
-			if base != "" && value != base {
-				return "", 0, errInvalidTarget
+			if wanted.named && value != wanted.base {
+				return wanted, errInvalidTarget
 			}
-			base = value
+			wanted.base, wanted.named = value, true
 		}
 	}
-	if base == "" {
-		return "", db.SystemProject, nil
+	if wanted.named {
+		slug, _, _ = strings.Cut(strings.TrimPrefix(wanted.base, iss.url+"/"), "/")
 	}
-	slug, _, ok := strings.Cut(strings.TrimPrefix(base, iss.url+"/"), "/")
-	if !ok || !strings.HasPrefix(base, iss.url+"/") {
-		return base, 0, nil
+	wanted.project, err = s.db.FindProject(ctx, iss.slug, slug)
+	switch {
+	case errors.Is(err, db.ErrNoProject), errors.Is(err, db.ErrInvalid), err == nil && wanted.project.State != "active":
+		return wanted, errInvalidTarget
+	case err != nil:
+		return wanted, err
+	case !wanted.named:
+		wanted.base = s.FHIRBase(wanted.project)
+	case wanted.base != s.FHIRBase(wanted.project):
+		return wanted, errInvalidTarget
 	}
-	found, err := s.db.FindProject(ctx, iss.slug, slug)
-	if errors.Is(err, db.ErrNoProject) || errors.Is(err, db.ErrInvalid) {
-		return base, 0, nil
-	}
-	return base, found.Project, err
+	return wanted, nil
 }
+
+// purgeOdds: one assertion in so many takes the tenant's expired ones away.
+const purgeOdds = 100
 
 // checkAsserted checks a client assertion: its claims, its signature by one of the client's keys,
 // and that it was not used before.
@@ -127,6 +178,11 @@ func (s *Server) checkAsserted(ctx context.Context, iss issuer, found *client, t
 	}
 	var fresh int64
 	err = s.db.Update(ctx, db.Identity, systemOf(iss.tenant), func(tx *db.Tx) (err error) {
+		if rand.IntN(purgeOdds) == 0 {
+			if err := tx.PurgeAssertions(ctx, iss.tenant); err != nil {
+				return err
+			}
+		}
 		fresh, err = tx.Last().UseAssertion(ctx, dbsqlc.UseAssertionParams{
 			TenantID: iss.tenant, ClientID: found.id, Jti: checked.id[:], ExpiresAt: checked.expires,
 		})

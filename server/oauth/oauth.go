@@ -15,6 +15,7 @@ import (
 	"github.com/ory/fosite"
 
 	"bulkhead/db"
+	"bulkhead/db/dbsqlc"
 	"bulkhead/server/fhir"
 )
 
@@ -35,6 +36,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	rings map[int32]keptRing
+	homes map[[2]int32]dbsqlc.FindHomeRow // by tenant and project
 }
 
 // keptRing is a ring and when it was read.
@@ -50,6 +52,7 @@ const (
 	ringLife   = time.Minute
 	ringReread = time.Second
 	maxRings   = 10_000 // tenants; the cache starts anew beyond that
+	maxHomes   = 10_000 // projects; likewise
 )
 
 // New makes the authorization server of a database.
@@ -69,7 +72,7 @@ func New(database *db.DB, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Registry: registry, config: config, tokens: newTokenCache(), rings: map[int32]keptRing{}}
+	s := &Server{Registry: registry, config: config, tokens: newTokenCache(), rings: map[int32]keptRing{}, homes: map[[2]int32]dbsqlc.FindHomeRow{}}
 	s.fosite = s.newProvider()
 	return s, nil
 }
