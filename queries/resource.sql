@@ -31,3 +31,9 @@ FOR UPDATE;
 SELECT rid, version, last_updated, deleted, body FROM resource
 WHERE tenant_id = @tenant_id AND project_id = @project_id AND type = @type AND id = @id
 FOR UPDATE;
+
+-- ReadResources reads several at once; what is not there has no row.
+-- name: ReadResources :many
+SELECT type, id, version, last_updated, deleted, body FROM resource
+WHERE tenant_id = @tenant_id AND project_id = @project_id
+  AND (type, id) IN (SELECT unnest(@types::smallint[]), unnest(@ids::text[]));

@@ -57,6 +57,9 @@ func brokenBody(err error) error {
 
 // readResource parses the body as one resource of type typ.
 func (r *request) readResource(typ string) (fhir.Value, error) {
+	if r.entry != nil {
+		return *r.entry.resource, checkType(r.entry.resource, typ)
+	}
 	if err := r.checkContentType(jsonTypes, mediaType); err != nil {
 		return fhir.Value{}, err
 	}

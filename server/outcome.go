@@ -53,6 +53,7 @@ var sentinels = []struct {
 	{db.ErrDuplicate, http.StatusConflict, fhir.Conflict, "Another request stored the same resource at the same time."},
 	{db.ErrConflict, http.StatusConflict, fhir.LockError, "Another request was changing the same resources. Send the request again."},
 	{db.ErrInvalid, http.StatusBadRequest, fhir.ValueInvalid, "The request holds a value that cannot be stored."},
+	{db.ErrBusy, http.StatusTooManyRequests, fhir.Throttled, "This tenant has too many requests under way. Send the request again later."},
 	{db.ErrTimeout, http.StatusServiceUnavailable, fhir.Timeout, "The request took too long and was ended. Nothing was stored."},
 	{db.ErrUnknownOutcome, http.StatusServiceUnavailable, fhir.Transient, "The connection to the database was lost while the change was being committed: it may be stored or not. Read before you send it again."},
 	{db.ErrUnavailable, http.StatusServiceUnavailable, fhir.Transient, "The database cannot be reached at the moment."},

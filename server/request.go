@@ -34,6 +34,10 @@ type request struct {
 
 	bearer *oauth.Bearer
 	caller db.Caller
+
+	// An entry of a batch is a request of its own inside another one.
+	outer *request
+	entry *entry
 }
 
 func (r *request) ctx() context.Context { return r.Request().Context() }
@@ -53,12 +57,16 @@ func (s *Server) handle(route route) echo.HandlerFunc {
 
 // open finds project, caller and type, in this order, and refuses what does not fit together.
 func (s *Server) open(r *request, route route) error {
-	if err := s.findProject(r); err != nil {
-		return err
-	}
-	if route.class == token {
-		if err := s.authenticate(r); err != nil {
+	if o := r.outer; o != nil {
+		r.project, r.set, r.base, r.bearer, r.caller = o.project, o.set, o.base, o.bearer, o.caller
+	} else {
+		if err := s.findProject(r); err != nil {
 			return err
+		}
+		if route.class == token {
+			if err := s.authenticate(r); err != nil {
+				return err
+			}
 		}
 	}
 	if err := r.negotiate(); err != nil {

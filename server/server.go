@@ -38,6 +38,8 @@ type Server struct {
 	Config
 	echo *echo.Echo
 	rids ridGenerator
+
+	cursorKey []byte // signs the cursors of pages
 }
 
 // New builds a server. It opens nothing and starts nothing.
@@ -53,7 +55,7 @@ func New(config Config) (*Server, error) {
 	setDefault(&config.Timeout, DefaultTimeout)
 	setDefault(&config.DrainTime, DefaultDrainTime)
 
-	s := &Server{Config: config, echo: echo.New()}
+	s := &Server{Config: config, echo: echo.New(), cursorKey: config.DB.Derive("cursor")}
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(trimSlash)
 	s.echo.Use(s.accept, s.record, s.recover, cors)
@@ -111,11 +113,16 @@ func (s *Server) routes() []route {
 		{public, GET, "/healthz", 0, s.alive},
 		{public, GET, "/readyz", 0, s.ready},
 
+		{token, POST, fhirBase, 0, s.process},
+		{token, GET, fhirBase + "/_history", 0, s.historySystem},
+
 		{token, POST, ofType, access.Create, s.create},
+		{token, GET, ofType + "/_history", access.Search, s.historyType},
 
 		{token, GET, resource, access.Read, s.read},
 		{token, PUT, resource, access.Update, s.update},
 		{token, DELETE, resource, access.Delete, s.delete},
+		{token, GET, resource + "/_history", access.Read, s.historyInstance},
 		{token, GET, resource + "/_history/:vid", access.Read, s.vread},
 	}
 }

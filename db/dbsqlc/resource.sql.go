@@ -149,6 +149,61 @@ func (q *Queries) ReadResource(ctx context.Context, arg ReadResourceParams) (Rea
 	return i, err
 }
 
+const readResources = `-- name: ReadResources :many
+SELECT type, id, version, last_updated, deleted, body FROM resource
+WHERE tenant_id = $1 AND project_id = $2
+  AND (type, id) IN (SELECT unnest($3::smallint[]), unnest($4::text[]))
+`
+
+type ReadResourcesParams struct {
+	TenantID  int32
+	ProjectID int32
+	Types     []int16
+	Ids       []string
+}
+
+type ReadResourcesRow struct {
+	Type        int16
+	ID          string
+	Version     int32
+	LastUpdated time.Time
+	Deleted     bool
+	Body        string
+}
+
+// ReadResources reads several at once; what is not there has no row.
+func (q *Queries) ReadResources(ctx context.Context, arg ReadResourcesParams) ([]ReadResourcesRow, error) {
+	rows, err := q.db.Query(ctx, readResources,
+		arg.TenantID,
+		arg.ProjectID,
+		arg.Types,
+		arg.Ids,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReadResourcesRow
+	for rows.Next() {
+		var i ReadResourcesRow
+		if err := rows.Scan(
+			&i.Type,
+			&i.ID,
+			&i.Version,
+			&i.LastUpdated,
+			&i.Deleted,
+			&i.Body,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const readVersion = `-- name: ReadVersion :one
 SELECT version, last_updated, deleted, body FROM (
   SELECT r.version, r.last_updated, r.deleted, r.body
