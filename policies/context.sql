@@ -71,7 +71,7 @@ DECLARE
   content text;
 BEGIN
   -- Only a context that opens counts: a role may have SET the variable to anything.
-  IF (SELECT c.tenant_id FROM app.context() c) IS NOT NULL THEN
+  IF current_setting('app.context', true) <> '' AND (SELECT c.tenant_id FROM app.context() c) IS NOT NULL THEN
     RAISE EXCEPTION 'this transaction has a context' USING ERRCODE = 'BH002';
   END IF;
   IF array_length(f, 1) IS DISTINCT FROM 9 OR f[1] !~ '^[0-9]{1,9}$' THEN

@@ -46,6 +46,7 @@ func TestPlantedFaultsAreNamed(t *testing.T) {
 		{"a grant to PUBLIC", "GRANT SELECT ON resource TO PUBLIC", "", "table resource"},
 		{"a grant on the other plane", "GRANT SELECT ON identity.client TO bulkhead_app", "", "table identity.client"},
 		{"a column grant", "GRANT SELECT (secret_hash) ON identity.client TO bulkhead_app", "REVOKE SELECT (secret_hash) ON identity.client FROM bulkhead_app", "table identity.client"},
+		{"a policy on the keys", "CREATE POLICY app ON app.seal_key TO bulkhead_app USING (true)", "", "table app.seal_key"},
 		{"the keys readable", "GRANT SELECT ON app.seal_key TO bulkhead_app", "", "table app.seal_key"},
 		{"set_config given back", "GRANT EXECUTE ON FUNCTION set_config(text, text, boolean) TO PUBLIC", "REVOKE EXECUTE ON FUNCTION set_config(text, text, boolean) FROM PUBLIC", "function set_config(text,text,boolean)"},
 		{"query_to_xml given back", "GRANT EXECUTE ON FUNCTION query_to_xml(text, boolean, boolean, text) TO bulkhead_app", "REVOKE EXECUTE ON FUNCTION query_to_xml(text, boolean, boolean, text) FROM bulkhead_app", "function query_to_xml"},
