@@ -134,12 +134,14 @@ func (a answer) outcome() (code, diagnostics string) {
 	return issue.Get("code").Text(), issue.Get("diagnostics").Text()
 }
 
-// do sends one request with the api's token. path is below the FHIR base, or begins with /w or
-// another root. headers are pairs; they win over the defaults.
+// do sends one request with the api's token. path is below the FHIR base, or begins with a
+// slash. headers are pairs; they win over the defaults.
 func (a *api) do(method, path, body string, headers ...string) answer {
 	a.t.Helper()
-	if !strings.HasPrefix(path, "/w/") && !strings.HasPrefix(path, "/.") {
-		path = a.path + strings.TrimSuffix("/"+strings.TrimPrefix(path, "/"), "/")
+	if path == "" || path[0] == '?' || path == "/" {
+		path = a.path + path
+	} else if path[0] != '/' {
+		path = a.path + "/" + path
 	}
 	req := httptest.NewRequest(method, path, strings.NewReader(body))
 	req.Header.Set("Authorization", "Bearer "+a.token)
