@@ -199,7 +199,7 @@ func toTime(v Value) (Value, bool) {
 func toQuantity(v Value) (Value, bool) {
 	switch v.Kind {
 	case Quantity:
-		return v, true
+		return v, v.foreign == ""
 	case Integer, Long, Decimal:
 		return v.quantity()
 	case Boolean:

@@ -43,7 +43,7 @@ func (v Value) asCalendar() (Value, bool) {
 		return v, true
 	}
 	unit, ok := ucumToCalendar[v.Unit]
-	if !ok || isVariable(unit) && !v.fromFHIR {
+	if !ok || v.foreign != "" || isVariable(unit) && !v.fromFHIR {
 		return v, false
 	}
 	v.Unit, v.Calendar = unit, true
@@ -108,6 +108,9 @@ func magnitudes(a, b Value) (x, y *big.Rat, ok bool) {
 }
 
 func unitsOf(a, b Value) (u, v *ucum.Unit, ok bool) {
+	if a.foreign != "" || b.foreign != "" {
+		return nil, nil, false
+	}
 	u, okA := ucum.Lookup(a.Unit)
 	v, okB := ucum.Lookup(b.Unit)
 	return u, v, okA && okB && !u.Special() && !v.Special()
@@ -124,6 +127,9 @@ func millis(unit string) *big.Rat { return big.NewRat(calendarMillis[unit], 1) }
 
 // compareQuantities orders two quantities; it is false when their units have nothing in common.
 func compareQuantities(a, b Value) (int, bool) {
+	if a.foreign != b.foreign {
+		return 0, false
+	}
 	if a.Unit == b.Unit && a.Calendar == b.Calendar {
 		return a.Dec.Cmp(b.Dec), true
 	}
@@ -137,6 +143,9 @@ func compareQuantities(a, b Value) (int, bool) {
 // equivalentQuantities compares in the smaller of the two units, to the places of the coarser
 // number. Here a calendar year is as good as a UCUM one.
 func equivalentQuantities(a, b Value) bool {
+	if a.foreign != b.foreign {
+		return false
+	}
 	if a.Calendar != b.Calendar {
 		a, b = loose(a), loose(b)
 	}
@@ -227,7 +236,7 @@ func (v Value) toUnit(unit string) (Value, bool) {
 
 // dimensionless returns the number that a quantity without dimension is.
 func (v Value) dimensionless() (*apd.Decimal, bool) {
-	if v.Calendar {
+	if v.Calendar || v.foreign != "" {
 		return nil, false
 	}
 	if v.Unit == "1" {
@@ -303,6 +312,9 @@ func multiplyQuantities(a, b Value, divide bool) (Value, bool) {
 }
 
 func scaleQuantity(q Value, n *apd.Decimal, divide bool) (Value, bool) {
+	if q.foreign != "" {
+		return Value{}, false
+	}
 	if !q.Calendar {
 		if u, ok := ucum.Lookup(q.Unit); !ok || u.Special() {
 			return Value{}, false

@@ -24,6 +24,9 @@ type Value struct {
 	// fromFHIR marks a Quantity that was a FHIR Quantity: its "a" is a year for calendar
 	// arithmetic, and a UCUM year for everything else.
 	fromFHIR bool
+	// foreign is the code system of a unit that is not of UCUM, or "?" when none is given. Such
+	// quantities compare with those of the same unit only.
+	foreign string
 }
 
 // String returns the value as toString() does.
@@ -156,14 +159,16 @@ func fhirQuantity(q *fhir.Value) (v Value, ok, comparator bool) {
 	v = Value{Kind: Quantity, Dec: d, Unit: "1", fromFHIR: true}
 	code, system := q.Get("code").Text(), q.Get("system").Text()
 	switch {
-	case code == "" && q.Get("unit") == nil:
-		return v, true, false
 	case system == ucumSystem && code != "":
 		v.Unit = code
-		return v, true, false
+	case code == "" && q.Get("unit") == nil:
 	default:
-		return Value{}, false, false
+		v.Unit, v.foreign = code, system
+		if code == "" || system == "" {
+			v.Unit, v.foreign = q.Get("unit").Text()+"|"+code, "?"
+		}
 	}
+	return v, true, false
 }
 
 const ucumSystem = "http://unitsofmeasure.org"
