@@ -184,7 +184,8 @@ func fnSort(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 		keys []Item
 	}
 	rows := make([]row, len(in))
-	inner := *sc
+	inner := ev.enter(sc)
+	defer ev.leave(inner)
 	for i := range in {
 		rows[i].item = in[i]
 		if len(c.args) == 0 {
@@ -192,7 +193,7 @@ func fnSort(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 		}
 		inner.this, inner.index = in[i:i+1], i
 		for _, arg := range c.args {
-			key, ok := ev.one(arg, &inner)
+			key, ok := ev.one(arg, inner)
 			if !ok {
 				key = Item{}
 			}
@@ -238,7 +239,8 @@ func btoi(b bool) int {
 }
 
 func fnAggregate(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
-	inner := *sc
+	inner := ev.enter(sc)
+	defer ev.leave(inner)
 	inner.total = nil
 	if len(c.args) == 2 {
 		inner.total = c.args[1].eval(ev, sc, nil)
@@ -248,7 +250,7 @@ func fnAggregate(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 			return dst
 		}
 		inner.this, inner.index = in[i:i+1], i
-		inner.total = c.args[0].eval(ev, &inner, nil)
+		inner.total = c.args[0].eval(ev, inner, nil)
 	}
 	return append(dst, inner.total...)
 }

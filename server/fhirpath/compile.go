@@ -6,7 +6,8 @@ import (
 
 // compiler turns the syntax tree into nodes that evaluate themselves.
 type compiler struct {
-	err error
+	err        error
+	inArgument int // depth of function arguments
 }
 
 func (c *compiler) fail(n *syntax, reason string) expr {
@@ -79,7 +80,7 @@ func (c *compiler) binary(n *syntax) expr {
 	case "and", "or", "xor", "implies":
 		return &logic{n.name, left, right}
 	case "|":
-		return newUnion(left, right)
+		return c.remember(newUnion(unwrapped(left), right))
 	case "=", "!=":
 		return &equality{left, right, n.name == "!="}
 	case "~", "!~":
@@ -120,9 +121,11 @@ func (c *compiler) function(n *syntax) expr {
 			return c.fail(n.args[0], "the name of a type is expected")
 		}
 		x.typ = parseTypeSpec(name)
-		return x
+		return c.remember(x)
 	}
+	c.inArgument++
 	x.args = c.compileAll(n.args)
+	c.inArgument--
 	if n.name == "sort" {
 		x.desc = make([]bool, len(n.args))
 		for i, a := range n.args {
@@ -134,7 +137,7 @@ func (c *compiler) function(n *syntax) expr {
 		}
 	}
 	c.literalPattern(x)
-	return x
+	return c.remember(x)
 }
 
 // literalPattern compiles the regular expression of matches() and its like when it is a literal.

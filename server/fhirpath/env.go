@@ -81,7 +81,10 @@ type evaluator struct {
 	err   error
 	now   time.Time
 	free  [][]Item
-	memo  map[expr][]Item
+	// scopes are lent like slices; root is the outermost one.
+	scopes []*scope
+	root   scope
+	memo   map[*memo][]Item
 }
 
 func (ev *evaluator) fail(code fhir.IssueType, format string, args ...any) {
@@ -112,6 +115,26 @@ func (ev *evaluator) get() []Item {
 func (ev *evaluator) put(s []Item) {
 	if cap(s) > 0 && cap(s) <= maxKept && len(ev.free) < maxFree {
 		ev.free = append(ev.free, s)
+	}
+}
+
+// enter lends a copy of a scope, leave takes it back.
+func (ev *evaluator) enter(sc *scope) *scope {
+	n := len(ev.scopes)
+	if n == 0 {
+		inner := *sc
+		return &inner
+	}
+	inner := ev.scopes[n-1]
+	ev.scopes = ev.scopes[:n-1]
+	*inner = *sc
+	return inner
+}
+
+func (ev *evaluator) leave(sc *scope) {
+	*sc = scope{}
+	if len(ev.scopes) < maxFree {
+		ev.scopes = append(ev.scopes, sc)
 	}
 }
 
@@ -197,13 +220,17 @@ func (ev *evaluator) text(items []Item, what string) (string, bool) {
 
 // lambda evaluates x for each item in turn, with $this and $index set, until visit says stop.
 func (ev *evaluator) lambda(x expr, sc *scope, in []Item, visit func(i int, result []Item) bool) {
-	inner := *sc
+	if len(in) == 0 {
+		return
+	}
+	inner := ev.enter(sc)
+	defer ev.leave(inner)
 	for i := range in {
 		if !ev.step(1) {
 			return
 		}
 		inner.this, inner.index, inner.vars = in[i:i+1], i, sc.vars
-		buf := x.eval(ev, &inner, ev.get())
+		buf := x.eval(ev, inner, ev.get())
 		more := ev.err == nil && visit(i, buf)
 		ev.put(buf)
 		if !more {

@@ -223,21 +223,65 @@ func (x *plus) eval(ev *evaluator, sc *scope, dst []Item) []Item {
 }
 
 // union is a chain of |: all items that differ, in the order of their first appearance.
-type union struct{ parts []expr }
+type union struct {
+	parts []expr
+	// roots are the types that the parts begin with, "" for none. An expression of a search
+	// parameter is a union over many types, of which one applies.
+	roots []string
+}
 
 func newUnion(left, right expr) expr {
 	u, ok := left.(*union)
 	if !ok {
-		return &union{[]expr{left, right}}
+		u = &union{[]expr{left}, []string{rootType(left)}}
 	}
-	return &union{append(u.parts[:len(u.parts):len(u.parts)], right)}
+	n := len(u.parts)
+	return &union{append(u.parts[:n:n], right), append(u.roots[:n:n], rootType(right))}
+}
+
+// rootType returns the type that an expression is about, if it yields nothing for all others.
+func rootType(x expr) string {
+	switch x := x.(type) {
+	case *path:
+		if x.head == nil && x.typed {
+			return x.names[0]
+		}
+		return rootType(x.head)
+	case *typeTest:
+		return rootType(x.operand)
+	case *call:
+		switch x.name {
+		case "where", "ofType", "as", "extension", "select", "first":
+			return rootType(x.operand)
+		}
+	case *index:
+		return rootType(x.operand)
+	}
+	return ""
+}
+
+// about tells whether an expression on a root type can yield something for it.
+func (ev *evaluator) about(root string, it *Item) bool {
+	if root == "" || it.Type == nil || it.Type.Name == root || ev.env.Strict {
+		return true
+	}
+	for t := it.Type.Base; t != nil; t = t.Base {
+		if t.Name == root {
+			return true
+		}
+	}
+	return false
 }
 
 func (x *union) eval(ev *evaluator, sc *scope, dst []Item) []Item {
 	base := len(dst)
-	for _, part := range x.parts {
-		inner := *sc // what one side defines is not known to the other
-		dst = part.eval(ev, &inner, dst)
+	for i, part := range x.parts {
+		if len(sc.this) == 1 && !ev.about(x.roots[i], &sc.this[0]) {
+			continue
+		}
+		inner := ev.enter(sc) // what one side defines is not known to the other
+		dst = part.eval(ev, inner, dst)
+		ev.leave(inner)
 		if ev.err != nil {
 			return dst
 		}

@@ -16,16 +16,17 @@ func fnIif(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 		ev.single(in)
 		return dst
 	}
-	inner := *sc
+	inner := ev.enter(sc)
+	defer ev.leave(inner)
 	inner.this = in
-	value, ok := ev.test(c.args[0], &inner)
+	value, ok := ev.test(c.args[0], inner)
 	switch {
 	case ev.err != nil:
 		return dst
 	case ok && value:
-		return c.args[1].eval(ev, &inner, dst)
+		return c.args[1].eval(ev, inner, dst)
 	case len(c.args) == 3:
-		return c.args[2].eval(ev, &inner, dst)
+		return c.args[2].eval(ev, inner, dst)
 	default:
 		return dst
 	}
@@ -68,9 +69,10 @@ func fnDefineVariable(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item 
 	}
 	items := append([]Item(nil), in...)
 	if len(c.args) == 2 {
-		inner := *sc
+		inner := ev.enter(sc)
 		inner.this = items
-		items = c.args[1].eval(ev, &inner, nil)
+		items = c.args[1].eval(ev, inner, nil)
+		ev.leave(inner)
 	}
 	sc.vars = &variable{name, items, sc.vars}
 	return append(dst, in...)
