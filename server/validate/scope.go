@@ -15,7 +15,8 @@ type scope struct {
 	resource  *fhir.Value
 	typ       *definition.Type
 	contained []contained
-	inside    bool // the walk is within a contained resource
+	byID      map[string]int // index of contained, where there are many
+	inside    bool           // the walk is within a contained resource
 	bundle    map[string]*fhir.Value
 	isBundle  bool
 }
@@ -28,6 +29,12 @@ type contained struct {
 
 // find returns the contained resource with an id, or nil.
 func (s *scope) find(id string) *contained {
+	if s.byID != nil {
+		if i, ok := s.byID[id]; ok {
+			return &s.contained[i]
+		}
+		return nil
+	}
 	for i := range s.contained {
 		if s.contained[i].id == id {
 			return &s.contained[i]
@@ -119,6 +126,7 @@ func (w *walker) within(v *fhir.Value, t *definition.Type, resource, root *fhirp
 	w.object(v, t.Block, t)
 	if !w.lenient {
 		w.checkInvariants(t.Constraints, resource)
+		w.profiles(v, t, resource, w.scope.outer == nil && !w.scope.inside)
 	}
 	w.env = outer
 }
@@ -135,6 +143,16 @@ func (w *walker) gatherContained(v *fhir.Value) {
 		w.scope.contained[i] = contained{
 			id:  list.Items[i].Get("id").Text(),
 			typ: list.Items[i].Get("resourceType").Text(),
+		}
+	}
+	const few = 16
+	if len(list.Items) <= few {
+		return
+	}
+	w.scope.byID = make(map[string]int, len(list.Items))
+	for i := range w.scope.contained {
+		if _, twice := w.scope.byID[w.scope.contained[i].id]; !twice {
+			w.scope.byID[w.scope.contained[i].id] = i
 		}
 	}
 }

@@ -21,6 +21,12 @@ func Resource(set *definition.Set, v *fhir.Value, options ...Option) []fhir.Issu
 		option(&w)
 	}
 	w.resource(v, w.core.resource, nil)
+	if w.work > maxProfileWork {
+		w.issues = append(w.issues, fhir.Issue{
+			Severity: "error", Code: fhir.TooCostly,
+			Diagnostics: "Checking the profiles takes too long: they refer to each other too often.",
+		})
+	}
 	return w.issues
 }
 
@@ -43,6 +49,12 @@ type walker struct {
 	scope    *scope
 	env      *fhirpath.Env // of the resource that the walk is in
 	issues   []fhir.Issue
+
+	library    Library // nil: profiles are not checked
+	further    []*Profile
+	conforming *Profile // that is being checked
+	depth      int      // of profiles that refer to others
+	work       int      // values compared with profiles so far
 }
 
 // step is one element on the way down: its name, and its index if it is an item of an array.
