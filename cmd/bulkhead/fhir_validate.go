@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,13 +19,18 @@ import (
 )
 
 func newFHIRValidateCommand(p program) *cobra.Command {
-	var version string
+	var version, profile string
+	var definitions []string
 	var o validateOptions
 	cmd := &cobra.Command{
 		Use:   "validate [flags] FILE...",
 		Short: "Say what is wrong with the resources in a file",
 		Long: `Validate checks resources against the base definitions of a FHIR release: structure, cardinality,
 formats, references, required bindings, invariants and the safety of narrative.
+
+With --definitions, resources are also checked against the profiles that they name in meta.profile,
+and with --profile against one more. The definitions are files, or folders of files, that hold
+StructureDefinitions, ValueSets and CodeSystems, such as the unpacked package of a guide.
 
 A .json file holds one resource, every other file one resource a line; either may be packed with
 .gz, and "-" is standard input. For each resource one JSON object is printed:
@@ -33,7 +40,8 @@ A .json file holds one resource, every other file one resource a line; either ma
 With several files, "file" names the one that "line" counts in. The exit code is 0 whatever was
 found, unless --check is given.`,
 		Example: `  bulkhead fhir validate patients.ndjson.gz
-  bulkhead fhir validate --fhir-version r4b --check patient.json`,
+  bulkhead fhir validate --fhir-version r4b --check patient.json
+  bulkhead fhir validate --definitions us-core/package patients.ndjson`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			v, err := fhirVersion(version)
@@ -42,11 +50,16 @@ found, unless --check is given.`,
 			}
 			o.set = definition.For(v)
 			o.named = len(files) > 1
+			if err := o.options(definitions, profile); err != nil {
+				return err
+			}
 			return validateFiles(cmd.Context(), p, o, files)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&version, "fhir-version", string(fhir.R4), "the release to check against: r4 or r4b")
+	f.StringArrayVar(&definitions, "definitions", nil, "a file or folder with the definitions that profiles need (repeatable)")
+	f.StringVar(&profile, "profile", "", "canonical URL of a profile that every resource must conform to")
 	f.BoolVar(&o.warnings, "warnings", false, "also tell what is recommended but not demanded")
 	f.BoolVar(&o.structure, "structure", false, "leave out bindings and invariants")
 	f.BoolVar(&o.check, "check", false, "exit with 1 if a resource is not valid")
@@ -56,6 +69,72 @@ found, unless --check is given.`,
 type validateOptions struct {
 	set                               *definition.Set
 	warnings, structure, check, named bool
+	applied                           []validate.Option
+}
+
+// options turns the flags into what package validate takes.
+func (o *validateOptions) options(definitions []string, profile string) error {
+	if o.structure {
+		o.applied = append(o.applied, validate.StructureOnly())
+	}
+	if o.warnings {
+		o.applied = append(o.applied, validate.WithWarnings())
+	}
+	if len(definitions) == 0 {
+		if profile != "" {
+			return usagef("--profile needs --definitions")
+		}
+		return nil
+	}
+	library := validate.NewHoldings(o.set)
+	for _, name := range definitions {
+		if err := addDefinitions(library, name); err != nil {
+			return err
+		}
+	}
+	var further []*validate.Profile
+	if profile != "" {
+		p := library.Profile(profile)
+		if p == nil {
+			return usagef("the definitions hold no usable profile %s", profile)
+		}
+		further = append(further, p)
+	}
+	o.applied = append(o.applied, validate.WithProfiles(library, further...))
+	return nil
+}
+
+// addDefinitions takes in a file, or the files of a folder.
+func addDefinitions(library *validate.Holdings, name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	names := []string{name}
+	if info.IsDir() {
+		names = nil
+		for _, pattern := range []string{"*.json", "*.json.gz", "*.ndjson", "*.ndjson.gz"} {
+			found, err := filepath.Glob(filepath.Join(name, pattern))
+			if err != nil {
+				return err
+			}
+			names = append(names, found...)
+		}
+	}
+	for _, file := range names {
+		err := eachDocument(nil, file, func(line int, text string) error {
+			v, err := fhir.Parse(text)
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", file, line, err)
+			}
+			library.Add(&v)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // verdict is one line of the output.
@@ -111,14 +190,7 @@ func (o validateOptions) judge(text string) verdict {
 			issues = e.Issues
 		}
 	} else {
-		var options []validate.Option
-		if o.structure {
-			options = append(options, validate.StructureOnly())
-		}
-		if o.warnings {
-			options = append(options, validate.WithWarnings())
-		}
-		issues = validate.Resource(o.set, &resource, options...)
+		issues = validate.Resource(o.set, &resource, o.applied...)
 	}
 	out := verdict{Valid: err == nil, Issues: []verdictIssue{}}
 	for _, issue := range issues {
