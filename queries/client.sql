@@ -41,7 +41,7 @@ UPDATE identity.client SET previous_hash = secret_hash, previous_until = @previo
 WHERE tenant_id = @tenant_id AND id = @id AND auth_method = 'client_secret';
 
 -- name: SetClientState :execrows
-UPDATE identity.client SET state = @state WHERE tenant_id = @tenant_id AND id = @id;
+UPDATE identity.client SET state = @state WHERE tenant_id = @tenant_id AND id = @id AND project_id = @project_id;
 
 -- name: DeleteClient :execrows
 DELETE FROM identity.client WHERE tenant_id = @tenant_id AND id = @id AND project_id = @project_id;

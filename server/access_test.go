@@ -124,8 +124,7 @@ func TestWhatEndsATokenBitesOnTheNextRequest(t *testing.T) {
 	other := apiOf(t, s, tenant, d.NewProject(t, tenant, "other", "r4"), "other")
 	path := "Patient/" + a.create(`{"resourceType":"Patient"}`)
 	err := d.Update(t.Context(), db.Identity, tenant.System, func(tx *db.Tx) error {
-		_, err := tx.SetClientState(t.Context(), "disabled", tenant.System.Tenant, a.client)
-		return err
+		return s.OAuth.DisableClient(t.Context(), tx, a.caller, a.client)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -115,7 +115,11 @@ func (r *request) write(plane db.Plane, fn func(*db.Tx) error) error {
 
 // lock locks a resource that is about to change; nil if there is none.
 func (r *request) lock(tx *db.Tx, typeID int16, id string) (*held, error) {
-	row, err := tx.LockResource(r.ctx(), dbsqlc.LockResourceParams{
+	return r.lockIn(r.ctx(), tx, typeID, id)
+}
+
+func (r *request) lockIn(ctx context.Context, tx *db.Tx, typeID int16, id string) (*held, error) {
+	row, err := tx.LockResource(ctx, dbsqlc.LockResourceParams{
 		TenantID: r.caller.Tenant, ProjectID: r.caller.Project, Type: typeID, ID: id,
 	})
 	if errors.Is(err, db.ErrNotFound) {

@@ -226,4 +226,3 @@ func (t *transaction) relink(p *step, final bool) error {
 
 // linkPath is the path of a link below its entry.
 func (p *step) linkPath(l *link) string { return ".resource" + pathTo(&p.value, l.at) }
-

@@ -217,11 +217,23 @@ func (q *Queries) PutClient(ctx context.Context, arg PutClientParams) (bool, err
 }
 
 const setClientState = `-- name: SetClientState :execrows
-UPDATE identity.client SET state = $1 WHERE tenant_id = $2 AND id = $3
+UPDATE identity.client SET state = $1 WHERE tenant_id = $2 AND id = $3 AND project_id = $4
 `
 
-func (q *Queries) SetClientState(ctx context.Context, state string, tenantID int32, iD string) (int64, error) {
-	result, err := q.db.Exec(ctx, setClientState, state, tenantID, iD)
+type SetClientStateParams struct {
+	State     string
+	TenantID  int32
+	ID        string
+	ProjectID int32
+}
+
+func (q *Queries) SetClientState(ctx context.Context, arg SetClientStateParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setClientState,
+		arg.State,
+		arg.TenantID,
+		arg.ID,
+		arg.ProjectID,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -176,10 +176,52 @@ func (r *Registry) RotateSecret(ctx context.Context, tx *db.Tx, tenant int32, id
 	return secret, nil
 }
 
-// DropClient removes the row of a ClientApplication that is being deleted. Its tokens end with it.
-func (r *Registry) DropClient(ctx context.Context, tx *db.Tx, home db.Caller, id string) error {
-	_, err := tx.DeleteClient(ctx, home.Tenant, id, binding(home))
+// DropClient removes the row of a ClientApplication that is being deleted, and says whether it was
+// there. The client's tokens end with it.
+func (r *Registry) DropClient(ctx context.Context, tx *db.Tx, home db.Caller, id string) (bool, error) {
+	dropped, err := tx.DeleteClient(ctx, home.Tenant, id, binding(home))
+	return dropped > 0, err
+}
+
+// DisableClient ends a client's tokens and refuses it others. db.ErrNotFound when there is none.
+func (r *Registry) DisableClient(ctx context.Context, tx *db.Tx, home db.Caller, id string) error {
+	changed, err := tx.SetClientState(ctx, dbsqlc.SetClientStateParams{
+		TenantID: home.Tenant, ID: id, ProjectID: binding(home), State: "disabled",
+	})
+	if err == nil && changed == 0 {
+		err = db.ErrNotFound
+	}
 	return err
+}
+
+// ClientInfo describes a client to its tenant's administrator.
+type ClientInfo struct {
+	ID         string    `json:"client_id"`
+	Project    string    `json:"project"` // where it lives; in system it acts for the whole tenant
+	Name       string    `json:"name"`
+	State      string    `json:"state"` // active or disabled
+	AuthMethod string    `json:"auth_method"`
+	GrantTypes []string  `json:"grant_types"`
+	Scopes     []string  `json:"scopes"`
+	JWKSURI    string    `json:"jwks_uri,omitempty"`
+	Introspect bool      `json:"introspection"`
+	Created    time.Time `json:"created"`
+}
+
+// Clients lists a tenant's clients, the oldest first.
+func (r *Registry) Clients(ctx context.Context, tenant int32) ([]ClientInfo, error) {
+	list := []ClientInfo{}
+	err := r.db.View(ctx, db.Identity, systemOf(tenant), func(v *db.View) error {
+		rows, err := v.ListClients(ctx, tenant)
+		for _, row := range rows {
+			list = append(list, ClientInfo{
+				ID: row.ID, Project: row.Project, Name: row.Name, State: row.State, AuthMethod: row.AuthMethod,
+				GrantTypes: row.GrantTypes, Scopes: row.Scopes, JWKSURI: row.JwksUri, Introspect: row.MayIntrospect, Created: row.Created,
+			})
+		}
+		return err
+	})
+	return list, err
 }
 
 // ClientResource writes a ClientApplication that ReadClient reads back as spec, without id and meta.

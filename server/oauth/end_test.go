@@ -61,13 +61,13 @@ func TestTokensEndWithTheirClientAndProject(t *testing.T) {
 	end := map[string]func(c theClient) error{
 		"client disabled": func(c theClient) error {
 			return st.Update(ctx, db.Identity, c.tenant.System, func(tx *db.Tx) error {
-				_, err := tx.SetClientState(ctx, "disabled", c.tenant.System.Tenant, c.id)
-				return err
+				return st.server.DisableClient(ctx, tx, c.tenant.Caller, c.id)
 			})
 		},
 		"client deleted": func(c theClient) error {
 			return st.Update(ctx, db.Identity, c.tenant.System, func(tx *db.Tx) error {
-				return st.server.DropClient(ctx, tx, c.tenant.Caller, c.id)
+				_, err := st.server.DropClient(ctx, tx, c.tenant.Caller, c.id)
+				return err
 			})
 		},
 		"project deleted": func(c theClient) error {
