@@ -4,8 +4,10 @@ import (
 	"hash/fnv"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"bulkhead/db"
+	"bulkhead/server/access"
 	"bulkhead/server/fhir"
 )
 
@@ -29,9 +31,43 @@ func lockKey(text string) string {
 	return "criteria " + strconv.FormatUint(h.Sum64()%criteriaLocks, 10)
 }
 
-// criterion reads the criteria of a conditional interaction or reference.
-func (r *request) criterion(typ, query string) (*criterion, error) {
+// criterion reads the criteria of a conditional interaction or reference. Its statement yields one
+// hit more than most, if there are so many.
+func (r *request) criterion(typ, query string, most int) (*criterion, error) {
 	return nil, fhir.Errorf(fhir.NotSupported, "Conditional references and interactions are not supported yet.").With(http.StatusBadRequest)
+}
+
+// criteria reads the criteria of a conditional interaction from its header or the query of its
+// URL. Without any, the interaction would be about every resource of the type.
+func (r *request) criteria(query string, most int) (*criterion, error) {
+	if strings.Trim(query, "?& ") == "" {
+		return nil, fhir.Errorf(fhir.Required, "A conditional interaction needs search criteria.")
+	}
+	if err := r.permit(r.typ, access.Search); err != nil {
+		return nil, err
+	}
+	return r.criterion(r.typ, query, most)
+}
+
+// find looks for what c asks for. It holds the lock of the criteria until the transaction ends, so
+// that of two writers on the same criteria the second sees what the first did.
+func (r *request) find(tx *db.Tx, c *criterion) error {
+	found, err := tx.SearchAll(r.ctx(), []string{c.key}, []db.Statement{c.statement})
+	if err != nil {
+		return err
+	}
+	c.hits = found[0]
+	return nil
+}
+
+// lockHit locks a resource that was found. When it has changed in between it may match no more, and
+// the transaction is to start over: that is what db.ErrConflict brings about.
+func (r *request) lockHit(tx *db.Tx, typeID int16, hit *db.Hit) (*held, error) {
+	old, err := r.lock(tx, typeID, hit.ID)
+	if err == nil && (old == nil || old.deleted || old.version != hit.Version) {
+		err = db.ErrConflict
+	}
+	return old, err
 }
 
 // one returns the only match, nil when there is none.

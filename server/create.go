@@ -9,10 +9,18 @@ import (
 	"bulkhead/server/fhir"
 )
 
-// create answers POST [type] (http://hl7.org/fhir/R4/http.html#create).
+// create answers POST [type] (http://hl7.org/fhir/R4/http.html#create). With If-None-Exist it stores
+// only what no other resource matches, and answers 200 with the one that does.
 func (s *Server) create(r *request) error {
 	if r.plane == db.Identity {
 		return s.writePlatform(r)
+	}
+	var cond *criterion
+	if query := r.Request().Header.Values("If-None-Exist"); len(query) > 0 {
+		var err error
+		if cond, err = r.criteria(query[0], 1); err != nil {
+			return err
+		}
 	}
 	v, err := r.readResource(r.typ)
 	if err != nil {
@@ -22,11 +30,24 @@ func (s *Server) create(r *request) error {
 	if err != nil {
 		return err
 	}
+	var there *db.Hit
 	err = r.write(r.plane, func(tx *db.Tx) error {
+		if cond != nil {
+			if err := r.find(tx, cond); err != nil {
+				return err
+			}
+			if there, err = cond.one(); err != nil || there != nil {
+				return err
+			}
+		}
 		return r.store(r.ctx(), tx.Last(), ch)
 	})
 	if err != nil {
 		return err
+	}
+	if there != nil {
+		r.Response().Header().Set(echo.HeaderLocation, r.location(r.typ, there.ID, there.Version))
+		return r.answerStored(http.StatusOK, &change{typ: r.typ, id: there.ID, version: there.Version, lastUpdated: there.LastUpdated, body: there.Body})
 	}
 	return r.answerWrite(ch)
 }
@@ -39,17 +60,17 @@ func (r *request) answerWrite(ch *change) error {
 		status = http.StatusCreated
 		r.Response().Header().Set(echo.HeaderLocation, r.location(ch.typ, ch.id, ch.version))
 	}
-	return r.answerStored(status, ch.version, ch)
+	return r.answerStored(status, ch)
 }
 
-func (r *request) answerStored(status int, version int32, ch *change) error {
-	r.setVersion(version, ch.lastUpdated)
+func (r *request) answerStored(status int, ch *change) error {
+	r.setVersion(ch.version, ch.lastUpdated)
 	switch r.preferredReturn() {
 	case minimal:
 		return r.NoContent(status)
 	case outcome:
 		return r.answer(status, fhir.Outcome([]fhir.Issue{{
-			Severity: "information", Code: fhir.Information, Diagnostics: "Stored as " + ch.typ + "/" + ch.id + ", version " + etag(version) + ".",
+			Severity: "information", Code: fhir.Information, Diagnostics: "Stored as " + ch.typ + "/" + ch.id + ", version " + versionText(ch.version) + ".",
 		}}))
 	default:
 		return r.answer(status, ch.body)

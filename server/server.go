@@ -117,6 +117,8 @@ func (s *Server) routes() []route {
 		{token, GET, fhirBase + "/_history", 0, s.historySystem},
 
 		{token, POST, ofType, access.Create, s.create},
+		{token, PUT, ofType, access.Update, s.conditionalUpdate},
+		{token, DELETE, ofType, access.Delete, s.conditionalDelete},
 		{token, GET, ofType + "/_history", access.Search, s.historyType},
 
 		{token, GET, resource, access.Read, s.read},

@@ -53,13 +53,16 @@ func heldRow(row dbsqlc.LockResourceRow) *held {
 // created tells whether the change makes a resource where there was none, or none any more.
 func (ch *change) created() bool { return ch.held == nil || ch.held.deleted }
 
-// prepare checks a resource and gives it its id. It needs no database. at leads the expressions of
-// what is wrong.
+// prepare checks a resource and gives it its id, or leaves that to change.name when id is "". It
+// needs no database. at leads the expressions of what is wrong.
 func (r *request) prepare(method, typ string, typeID int16, id string, v fhir.Value, at string) (*change, error) {
 	if issues := validate.Resource(r.set, &v); len(issues) > 0 {
 		return nil, &fhir.Error{Issues: within(issues, typ, at)}
 	}
-	ch := &change{method: method, typ: typ, typeID: typeID, id: id, at: at, value: withID(&v, id)}
+	ch := &change{method: method, typ: typ, typeID: typeID, at: at, value: v}
+	if id != "" {
+		ch.name(id)
+	}
 	ch.targets = validate.References(r.set, &ch.value)
 	rows, ok := search.Extract(r.set, &ch.value, r.base)
 	if !ok {
@@ -67,6 +70,12 @@ func (r *request) prepare(method, typ string, typeID int16, id string, v fhir.Va
 	}
 	ch.rows = rows
 	return ch, nil
+}
+
+// name gives the resource its id.
+func (ch *change) name(id string) {
+	ch.id = id
+	ch.value = withID(&ch.value, id)
 }
 
 // deletion is the change that deletes a resource.

@@ -137,7 +137,7 @@ func (t *transaction) condition(typ, query string) (*criterion, error) {
 	if n, ok := t.byQuery[text]; ok {
 		return t.conds[n], nil
 	}
-	c, err := t.r.criterion(typ, query)
+	c, err := t.r.criterion(typ, query, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,71 @@ func (s *Server) update(r *request) error {
 	return r.answerWrite(ch)
 }
 
+// conditionalUpdate answers PUT [type]?[criteria] (http://hl7.org/fhir/R4/http.html#cond-update): it
+// replaces the one resource that matches, or creates one when none does.
+func (s *Server) conditionalUpdate(r *request) error {
+	if r.plane == db.Identity {
+		return s.writePlatform(r)
+	}
+	cond, err := r.criteria(r.Request().URL.RawQuery, 1)
+	if err != nil {
+		return err
+	}
+	v, err := r.readResource(r.typ)
+	if err != nil {
+		return err
+	}
+	ch, err := r.prepare(http.MethodPut, r.typ, r.typeID, "", v, "")
+	if err != nil {
+		return err
+	}
+	sent, own := v.Get("id").Text(), newID()
+	err = r.write(r.plane, func(tx *db.Tx) error {
+		if err := r.find(tx, cond); err != nil {
+			return err
+		}
+		if err := r.identify(tx, cond, ch, sent, own); err != nil {
+			return err
+		}
+		if err := checkPreconditions(r.Request().Header, ch.held); err != nil {
+			return err
+		}
+		return r.store(r.ctx(), tx.Last(), ch)
+	})
+	if err != nil {
+		return err
+	}
+	return r.answerWrite(ch)
+}
+
+// identify settles which resource a conditional update is about: the one that matches, a new one
+// with the id that was sent, or a new one with the id own.
+func (r *request) identify(tx *db.Tx, cond *criterion, ch *change, sent, own string) error {
+	hit, err := cond.one()
+	ch.held = nil
+	switch {
+	case err != nil:
+		return err
+	case hit != nil && sent != "" && sent != hit.ID:
+		return fhir.Errorf(fhir.Invalid, "The body's id is not that of the resource that matches the criteria.").At("id")
+	case hit != nil:
+		ch.name(hit.ID)
+		ch.held, err = r.lockHit(tx, r.typeID, hit)
+		return err
+	case sent == "":
+		ch.name(own)
+		return nil
+	}
+	ch.name(sent)
+	if ch.held, err = r.lock(tx, r.typeID, sent); err != nil {
+		return err
+	}
+	if !ch.created() {
+		return fhir.Errorf(fhir.Conflict, "Nothing matches the criteria, but there is another resource with the body's id.").At("id")
+	}
+	return nil
+}
+
 // checkID refuses an id that no resource can have.
 func checkID(id string) error {
 	if validID(id) {
