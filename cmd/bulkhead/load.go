@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ type loadOptions struct {
 	retryFor      time.Duration
 	asIs          bool
 	json          bool
+	failuresTo    io.Writer // is told what was not stored instead of the summary on standard output
 }
 
 func newLoadCommand(p program) *cobra.Command {
@@ -124,8 +126,10 @@ func load(ctx context.Context, p program, o loadOptions, files []string) error {
 		if printErr := writeJSON(p.stdout, l.report.summary(err)); printErr != nil {
 			return printErr
 		}
-	} else {
+	} else if o.failuresTo == nil {
 		l.report.print(p.stdout)
+	} else if l.report.notStored() > 0 {
+		l.report.print(o.failuresTo)
 	}
 	if err != nil {
 		return fmt.Errorf("the load did not get to its end: %w", err)

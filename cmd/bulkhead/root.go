@@ -92,6 +92,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		},
 	}
 	root.AddCommand(
+		newDevCommand(p),
 		newDoctorCommand(p),
 		newFHIRCommand(p),
 		newHealthCommand(p),

@@ -39,6 +39,8 @@ type Config struct {
 	NoFetch bool
 	// Settings are added to postgresql.conf and win over what the package writes there.
 	Settings map[string]string
+	// Locked is called with the real path of Dir once no other program can be using it.
+	Locked func(dir string) error
 	// Getenv reads the environment; nil is os.Getenv.
 	Getenv func(string) string
 	// Report is told, in plain sentences, about each step that takes time, and about mishaps.

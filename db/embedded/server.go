@@ -72,6 +72,11 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if s.lock, err = lockDir(s.dir); err != nil {
 		return err
 	}
+	if s.cfg.Locked != nil {
+		if err := s.cfg.Locked(s.dir); err != nil {
+			return err
+		}
+	}
 	if s.state, err = readState(s.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
