@@ -12,15 +12,18 @@ import (
 // writePlatform changes a resource of the platform itself (Project, ClientApplication, ...). Each
 // of these types is more than its resource, so none is written as clinical ones are.
 func (s *Server) writePlatform(r *request) error {
-	if r.typ == "ClientApplication" {
-		switch r.Request().Method {
-		case http.MethodPost:
-			return s.createClient(r)
-		case http.MethodPut:
-			return s.updateClient(r)
-		case http.MethodDelete:
-			return s.deleteClient(r)
-		}
+	kind := map[string]struct{ create, update, delete func(*request) error }{
+		"Project":           {s.createProject, s.updateProject, s.deleteProject},
+		"ClientApplication": {s.createClient, s.updateClient, s.deleteClient},
+	}[r.typ]
+	switch method := r.Request().Method; {
+	case kind.create == nil:
+	case method == http.MethodPost:
+		return kind.create(r)
+	case method == http.MethodPut:
+		return kind.update(r)
+	case method == http.MethodDelete:
+		return kind.delete(r)
 	}
 	return fhir.Errorf(fhir.NotSupported, "%s cannot be changed here.", r.typ).With(http.StatusMethodNotAllowed)
 }

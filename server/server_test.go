@@ -95,9 +95,12 @@ func apiOf(t testing.TB, s *server.Server, tenant dbtest.Tenant, caller db.Calle
 }
 
 // newToken gets an access token from the token endpoint.
-func (a *api) newToken(scope string) string {
+func (a *api) newToken(scope string, more ...string) string {
 	a.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {a.client}, "client_secret": {a.secret}, "scope": {scope}}
+	for i := 0; i < len(more); i += 2 {
+		form.Set(more[i], more[i+1])
+	}
 	req := httptest.NewRequest(http.MethodPost, "/w/"+a.tenant.Slug+"/token", strings.NewReader(form.Encode()))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()

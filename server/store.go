@@ -113,9 +113,13 @@ func within(issues []fhir.Issue, typ, at string) []fhir.Issue {
 // write runs fn in a transaction of the caller's project, again when another writer came first:
 // then what fn finds has changed.
 func (r *request) write(plane db.Plane, fn func(*db.Tx) error) error {
+	return r.writeIn(r.ctx(), plane, fn)
+}
+
+func (r *request) writeIn(ctx context.Context, plane db.Plane, fn func(*db.Tx) error) error {
 	const attempts = 5
 	for try := 1; ; try++ {
-		err := r.server.DB.Update(r.ctx(), plane, r.caller, fn)
+		err := r.server.DB.Update(ctx, plane, r.caller, fn)
 		if try == attempts || !errors.Is(err, db.ErrDuplicate) {
 			return err
 		}
