@@ -16,6 +16,7 @@ type Hit struct {
 	Body        string
 	RID         int64
 	Mode        string // match or include
+	Key         string // sort keys of the row, for the cursor of a page
 }
 
 // Search runs a statement that package search made. Its columns are those of Hit, in order, and
@@ -85,7 +86,7 @@ func (d *door) searchAll(ctx context.Context, keys []string, statements []Statem
 }
 
 func hitColumns(h *Hit) []any {
-	return []any{&h.Type, &h.ID, &h.Version, &h.LastUpdated, &h.Body, &h.RID, &h.Mode}
+	return []any{&h.Type, &h.ID, &h.Version, &h.LastUpdated, &h.Body, &h.RID, &h.Mode, &h.Key}
 }
 
 func (d *door) search(ctx context.Context, sql string, args []any) ([]Hit, error) {

@@ -8,7 +8,7 @@ import (
 	"bulkhead/db/dbtest"
 )
 
-const byID = `SELECT type, id, version, last_updated, body, rid, 'match' FROM resource WHERE tenant_id = $1 AND project_id = $2 AND type = 1 AND id = $3`
+const byID = `SELECT type, id, version, last_updated, body, rid, 'match', '' FROM resource WHERE tenant_id = $1 AND project_id = $2 AND type = 1 AND id = $3`
 
 func TestSearchAllKeepsEachSearchApart(t *testing.T) {
 	t.Parallel()

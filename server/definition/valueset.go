@@ -95,3 +95,12 @@ func decodeValueSets(doc *fhir.Value) map[string]*ValueSet {
 	}
 	return out
 }
+
+// HasSystem tells whether codes of a system can belong.
+func (v *ValueSet) HasSystem(system string) bool {
+	if _, ok := v.codes[system]; ok {
+		return true
+	}
+	_, ok := v.open[system]
+	return ok
+}

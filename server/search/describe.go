@@ -35,8 +35,8 @@ type SelectedComponent struct {
 
 // Describe lists what every search parameter of the resource's type selects, by parameter code.
 // Parameters that select nothing are left out. It is false when the type is unknown.
-func Describe(set *definition.Set, resource *fhir.Value) ([]Description, bool) {
-	p := planFor(set, resource.Get("resourceType").Text())
+func (c *Catalog) Describe(resource *fhir.Value) ([]Description, bool) {
+	p := c.plan(resource.Get("resourceType").Text())
 	if p == nil {
 		return nil, false
 	}
@@ -56,6 +56,11 @@ func Describe(set *definition.Set, resource *fhir.Value) ([]Description, bool) {
 		}
 	}
 	return out, true
+}
+
+// Describe is Catalog.Describe with the parameters of a release.
+func Describe(set *definition.Set, resource *fhir.Value) ([]Description, bool) {
+	return Standard(set).Describe(resource)
 }
 
 // describer is the visitor that keeps values as they are.

@@ -15,8 +15,8 @@ import (
 //
 // Extract never fails on content: what cannot be read as its type says (validation refuses it
 // before) has no rows.
-func Extract(set *definition.Set, resource *fhir.Value, base string) (*Rows, bool) {
-	p := planFor(set, resource.Get("resourceType").Text())
+func (c *Catalog) Extract(resource *fhir.Value, base string) (*Rows, bool) {
+	p := c.plan(resource.Get("resourceType").Text())
 	if p == nil {
 		return nil, false
 	}
@@ -26,6 +26,11 @@ func Extract(set *definition.Set, resource *fhir.Value, base string) (*Rows, boo
 	e.constants()
 	e.rows.finish()
 	return &e.rows, true
+}
+
+// Extract is Catalog.Extract with the parameters of a release.
+func Extract(set *definition.Set, resource *fhir.Value, base string) (*Rows, bool) {
+	return Standard(set).Extract(resource, base)
 }
 
 // extractor turns the values that the tree selects into rows.
@@ -297,10 +302,14 @@ func (e *extractor) number(param int32, typ string, v *fhir.Value) {
 	case "decimal":
 		if d, ok := parseDecimal(v.Text()); ok {
 			lo, hi := d.bounds()
-			e.addNumber(param, "", lo, hi)
+			unit := ""
+			if !isNarrow(lo, hi) {
+				unit = "~"
+			}
+			e.addNumber(param, unit, lo, hi)
 		}
 	default:
-		for _, q := range quantities(typ, v) {
+		for _, q := range classed(quantities(typ, v)) {
 			if q.unit == "" || q.unit == "~" {
 				e.addNumber(param, q.unit, q.lo, q.hi)
 			}
@@ -309,7 +318,7 @@ func (e *extractor) number(param int32, typ string, v *fhir.Value) {
 }
 
 func (e *extractor) quantity(param int32, typ string, v *fhir.Value) {
-	for _, q := range quantities(typ, v) {
+	for _, q := range classed(quantities(typ, v)) {
 		e.addNumber(param, q.unit, q.lo, q.hi)
 	}
 }
@@ -377,6 +386,16 @@ func unitForms(mark, system, code, unit string, lo, hi float64) []amount {
 	}
 	form, factor := systemUnit(system, code)
 	return append(out, amount{mark + form, factor(lo), factor(hi)})
+}
+
+// classed marks the amounts of numbers whose implicit precision is too wide for their plain unit.
+func classed(list []amount) []amount {
+	for i, a := range list {
+		if !strings.HasPrefix(a.unit, "~") && !isNarrow(a.lo, a.hi) {
+			list[i].unit = "~" + a.unit
+		}
+	}
+	return list
 }
 
 // ucumSystem is the system of UCUM codes.

@@ -55,34 +55,64 @@ type part struct {
 	branches []path // relative to the composite's node, or to the resource after %resource
 }
 
-var plans sync.Map // planKey -> *plan
-
-type planKey struct {
-	set  *definition.Set
-	name string
+// Catalog is the search parameters of a project: those of its FHIR release, and its own.
+type Catalog struct {
+	set   *definition.Set
+	extra []*definition.SearchParam
+	plans sync.Map // type name -> *plan
 }
 
-// planFor returns the plan of a resource type, or nil if there is no such type.
-func planFor(set *definition.Set, typeName string) *plan {
-	k := planKey{set, typeName}
-	if p, ok := plans.Load(k); ok {
+var standard sync.Map // *definition.Set -> *Catalog
+
+// Standard returns the catalog of a release without any additions.
+func Standard(set *definition.Set) *Catalog {
+	if c, ok := standard.Load(set); ok {
+		return c.(*Catalog)
+	}
+	c, _ := standard.LoadOrStore(set, &Catalog{set: set})
+	return c.(*Catalog)
+}
+
+// NewCatalog returns a catalog with a project's own parameters besides those of the release. One
+// with the code of another replaces it.
+func NewCatalog(set *definition.Set, own []*definition.SearchParam) *Catalog {
+	return &Catalog{set: set, extra: own}
+}
+
+// plan returns the plan of a resource type, or nil if there is no such type.
+func (c *Catalog) plan(typeName string) *plan {
+	if p, ok := c.plans.Load(typeName); ok {
 		return p.(*plan)
 	}
-	t := set.ResourceType(typeName)
+	t := c.set.ResourceType(typeName)
 	if t == nil {
 		return nil
 	}
-	p, _ := plans.LoadOrStore(k, newPlan(set, t))
+	p, _ := c.plans.LoadOrStore(typeName, newPlan(c.set, t, c.params(t)))
 	return p.(*plan)
 }
 
-func newPlan(set *definition.Set, t *definition.Type) *plan {
+// params returns the parameters of a type, by code.
+func (c *Catalog) params(t *definition.Type) []*definition.SearchParam {
+	out := slices.Clone(c.set.SearchParams(t.Name))
+	for _, own := range c.extra {
+		if !slices.ContainsFunc(own.Base, func(base string) bool { return is(t, base) }) {
+			continue
+		}
+		out = slices.DeleteFunc(out, func(p *definition.SearchParam) bool { return p.Code == own.Code })
+		out = append(out, own)
+	}
+	slices.SortFunc(out, func(a, b *definition.SearchParam) int { return strings.Compare(a.Code, b.Code) })
+	return out
+}
+
+func newPlan(set *definition.Set, t *definition.Type, list []*definition.SearchParam) *plan {
 	id, _ := definition.TypeID(t.Name)
 	p := &plan{
 		set: set, typ: t, typeID: id, byCode: map[string]*indexed{},
 		rows: &node{typ: t, block: t.Block}, all: &node{typ: t, block: t.Block},
 	}
-	for _, param := range set.SearchParams(t.Name) {
+	for _, param := range list {
 		x := &indexed{param: param, id: definition.ParamID(t.Name, param.Code)}
 		x.branches, x.complete = branchesFor(t, param.Expression)
 		p.params = append(p.params, x)

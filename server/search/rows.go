@@ -50,8 +50,9 @@ type Date struct {
 //	"system|code"   the value in the unit of another system than UCUM
 //	"=m-3.g"        the value in UCUM base units
 //
-// with "~" before it for a Range, SampledData or a quantity with a comparator: [Lo, Hi] is then
-// what it covers, otherwise the value with its implicit precision.
+// with "~" before it for a Range, SampledData or a quantity with a comparator, for which [Lo, Hi]
+// is what it covers, and for a number of very low precision (isNarrow). Otherwise [Lo, Hi] is the
+// value with its implicit precision, half a unit of the last digit to both sides.
 type Number struct {
 	Param  int32
 	Unit   string
