@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"text/tabwriter"
@@ -45,10 +46,11 @@ type loadReport struct {
 	sum   loadSummary
 	start time.Time
 	since time.Time // the server's clock when the load began
+	kinds map[string]*failureKind
 }
 
 func newLoadReport() *loadReport {
-	return &loadReport{start: time.Now(), sum: loadSummary{Resources: map[string]*loadCount{}, Failures: []loadFailure{}}}
+	return &loadReport{start: time.Now(), kinds: map[string]*failureKind{}, sum: loadSummary{Resources: map[string]*loadCount{}, Failures: []loadFailure{}}}
 }
 
 // begin learns from the first answer what time it was at the server when the load began.
@@ -108,7 +110,9 @@ func (r *loadReport) refuse(j *job, reason string) {
 		r.mu.Unlock()
 	}
 	if j.grouped {
-		r.fail(loadFailure{Source: j.entries[0].source, Type: j.entries[0].typ, Reason: reason})
+		for _, e := range j.entries {
+			r.fail(loadFailure{Source: e.source, Type: e.typ, Reason: reason})
+		}
 		return
 	}
 	r.fail(loadFailure{Source: j.source, Reason: fmt.Sprintf("%s (%d entries)", reason, len(j.entries))})
@@ -135,7 +139,21 @@ func (r *loadReport) fail(f loadFailure) {
 	if len(r.sum.Failures) < maxFailures {
 		r.sum.Failures = append(r.sum.Failures, f)
 	}
+	kind := digits.ReplaceAllString(f.Reason, "*")
+	if known := r.kinds[kind]; known != nil {
+		known.count++
+	} else if len(r.kinds) < maxFailures {
+		r.kinds[kind] = &failureKind{first: f, count: 1, order: len(r.kinds)}
+	}
 }
+
+// failureKind stands for failures whose reasons differ in numbers only.
+type failureKind struct {
+	first        loadFailure
+	count, order int
+}
+
+var digits = regexp.MustCompile(`\d+`)
 
 func (r *loadReport) finish() {
 	r.mu.Lock()
@@ -182,8 +200,22 @@ func (r *loadReport) print(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
-	for _, f := range r.sum.Failures {
-		fmt.Fprintf(w, "  %s %s: %s\n", f.Source, f.Type, f.Reason)
+	r.printKinds(w)
+}
+
+// printKinds says what went wrong, each kind once.
+func (r *loadReport) printKinds(w io.Writer) {
+	kinds := slices.SortedFunc(maps.Values(r.kinds), func(a, b *failureKind) int { return a.order - b.order })
+	const most = 20
+	for i, k := range kinds {
+		if i == most {
+			fmt.Fprintf(w, "  and %d other kinds of failure; --json names them\n", len(kinds)-most)
+			return
+		}
+		fmt.Fprintf(w, "  %s %s: %s\n", k.first.Source, k.first.Type, k.first.Reason)
+		if k.count > 1 {
+			fmt.Fprintf(w, "    and %d more like it\n", k.count-1)
+		}
 	}
 }
 

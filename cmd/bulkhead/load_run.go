@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -55,7 +57,7 @@ func (l *loader) run(ctx context.Context, inputs []*loadInput) error {
 // again repeats what was refused until a round brings nothing, and then counts the rest as not stored.
 func (l *loader) again(ctx context.Context) error {
 	for before := -1; len(l.postpone) > 0 && !l.last; {
-		jobs := l.postpone
+		jobs := regroup(l.postpone, l.options.group)
 		l.postpone, l.held = nil, 0
 		l.last = l.stored == before // a round that brings nothing new is the last one
 		before = l.stored
@@ -202,20 +204,97 @@ func (l *loader) do(ctx context.Context, j *job) error {
 	return nil
 }
 
-// refused splits a group to find the culprit, postpones what may be stored later, and books the rest.
+// refused postpones what may be stored later and books the rest. Of a group, only the entries that the
+// answer names suffer, or, if it names none, those that halving finds.
 func (l *loader) refused(ctx context.Context, j *job, status int, answer []byte) error {
 	if j.grouped && len(j.entries) > 1 && status != http.StatusForbidden {
-		half := len(j.entries) / 2
-		left, right := *j, *j
-		left.entries, right.entries = j.entries[:half], j.entries[half:]
-		return errors.Join(l.do(ctx, &left), l.do(ctx, &right))
+		bad, rest := j.part(culprits(answer))
+		if len(bad.entries) == 0 {
+			half := len(j.entries) / 2
+			left, right := *j, *j
+			left.entries, right.entries = j.entries[:half], j.entries[half:]
+			return errors.Join(l.do(ctx, &left), l.do(ctx, &right))
+		}
+		l.postponeOrRefuse(bad, status, answer)
+		if len(rest.entries) == 0 {
+			return nil
+		}
+		return l.do(ctx, rest)
 	}
-	final := status >= http.StatusInternalServerError || status == http.StatusForbidden || status == http.StatusRequestEntityTooLarge
-	if !final && l.hold(j) {
+	l.postponeOrRefuse(j, status, answer)
+	return nil
+}
+
+func (l *loader) postponeOrRefuse(j *job, status int, answer []byte) {
+	if !mayPass(status) || !l.hold(j) {
+		l.report.refuse(j, outcomeText(status, answer))
+	}
+}
+
+// mayPass tells whether a refusal may be for want of something that comes later in the input, or
+// because of something that was written at the same time.
+func mayPass(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
+		return true
+	}
+	return busy(status)
+}
+
+var namedEntry = regexp.MustCompile(`^Bundle\.entry\[(\d{1,5})\]`)
+
+// culprits are the places of the entries that an OperationOutcome names.
+func culprits(answer []byte) map[int]bool {
+	var outcome struct {
+		Issue []struct{ Expression []string }
+	}
+	if json.Unmarshal(answer, &outcome) != nil {
 		return nil
 	}
-	l.report.refuse(j, outcomeText(status, answer))
-	return nil
+	places := map[int]bool{}
+	for _, issue := range outcome.Issue {
+		for _, expression := range issue.Expression {
+			if match := namedEntry.FindStringSubmatch(expression); match != nil {
+				if place, err := strconv.Atoi(match[1]); err == nil {
+					places[place] = true
+				}
+			}
+		}
+	}
+	return places
+}
+
+// part divides a job in two.
+func (j *job) part(places map[int]bool) (in, out *job) {
+	in, out = &job{source: j.source, kind: j.kind, grouped: j.grouped}, &job{source: j.source, kind: j.kind, grouped: j.grouped}
+	for i, e := range j.entries {
+		if places[i] {
+			in.entries = append(in.entries, e)
+		} else {
+			out.entries = append(out.entries, e)
+		}
+	}
+	return in, out
+}
+
+// regroup puts refused single resources together again.
+func regroup(jobs []*job, most int) []*job {
+	var out []*job
+	var group *job
+	for _, j := range jobs {
+		if !j.grouped {
+			out = append(out, j)
+			continue
+		}
+		for _, e := range j.entries {
+			if group == nil || len(group.entries) >= most {
+				group = &job{kind: j.kind, grouped: true}
+				out = append(out, group)
+			}
+			group.entries = append(group.entries, e)
+		}
+	}
+	return out
 }
 
 // hold keeps a job for another round, if there will be one and memory for it.
@@ -245,8 +324,13 @@ func (l *loader) book(j *job, response *bundleResponse) {
 			stored = true
 			continue
 		}
+		reason := outcomeText(statusOf(r.Status), r.Outcome)
+		if !mayPass(statusOf(r.Status)) {
+			l.report.refuseEntry(e, reason)
+			continue
+		}
 		failed.entries = append(failed.entries, e)
-		reasons = append(reasons, outcomeText(statusOf(r.Status), r.Outcome))
+		reasons = append(reasons, reason)
 	}
 	l.mu.Lock()
 	if stored {
