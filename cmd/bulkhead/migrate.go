@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -75,7 +74,7 @@ func newMigration(p program, name, short, example string, do func(*cobra.Command
 				if err := do(cmd, d); err != nil {
 					return err
 				}
-				return printSchema(cmd.Context(), p, d, asJSON)
+				return printSchema(p, d, asJSON)
 			})
 		},
 	}
@@ -84,8 +83,8 @@ func newMigration(p program, name, short, example string, do func(*cobra.Command
 	return cmd
 }
 
-func printSchema(ctx context.Context, p program, d *database, asJSON bool) error {
-	schema, err := db.MigrateStatus(ctx, d.admin)
+func printSchema(p program, d *database, asJSON bool) error {
+	schema, err := db.MigrateStatus(d.admin)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,10 @@ func (ev *evaluator) get() []Item {
 	return make([]Item, 0, 8)
 }
 
+// put takes a slice back. It is cleared as far as it was used: to clear all that is kept after
+// each evaluation would make small ones pay for a large one before.
 func (ev *evaluator) put(s []Item) {
+	clear(s)
 	if cap(s) > 0 && cap(s) <= maxKept && len(ev.free) < maxFree {
 		ev.free = append(ev.free, s)
 	}

@@ -99,15 +99,12 @@ func (ev *evaluator) run(x *Expr, env *Env, input *Item, dst []Item) []Item {
 	if ev.left = env.MaxSteps; ev.left == 0 {
 		ev.left = DefaultMaxSteps
 	}
-	ev.root = scope{this: ev.input[:1:1], index: -1}
+	ev.root = scope{this: ev.input[:1:1]}
 	return x.root.eval(ev, &ev.root, dst)
 }
 
 // close gives the evaluator back without anything of the caller's.
 func (ev *evaluator) close() {
-	for _, s := range ev.free {
-		clear(s[:cap(s)])
-	}
 	*ev = evaluator{input: ev.input, free: ev.free, scopes: ev.scopes}
 	ev.input[0] = Item{}
 	evaluators.Put(ev)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -61,6 +62,16 @@ func examples(t testing.TB, name string, visit func(file string, resource *fhir.
 		}
 		visit(doc.Get("file").Text(), doc.Get("resource"))
 	})
+}
+
+// issuesOf returns the issues of a document that cannot be parsed.
+func issuesOf(t testing.TB, err error) []fhir.Issue {
+	t.Helper()
+	var e *fhir.Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	return e.Issues
 }
 
 // decode reads a line into a struct.

@@ -92,7 +92,7 @@ func judgeFile(t *testing.T, set *definition.Set, name string) []fhir.Issue {
 	}
 	v, err := fhir.Parse(string(text))
 	if err != nil {
-		return err.(*fhir.Error).Issues
+		return issuesOf(t, err)
 	}
 	return validate.Resource(set, &v)
 }

@@ -186,6 +186,7 @@ func (h *Holdings) inList(list *codeList, system, code string, depth int) defini
 			return definition.NotMember
 		case definition.Unknown:
 			answer = definition.Unknown
+		case definition.NotMember:
 		}
 	}
 	return answer
@@ -220,6 +221,7 @@ func (h *Holdings) included(in *include, system, code string, depth int) definit
 			if answer == definition.Member {
 				answer = definition.Unknown
 			}
+		case definition.Member:
 		}
 	}
 	return answer

@@ -74,7 +74,7 @@ func judge(t *testing.T, set *definition.Set, line string) []fhir.Issue {
 	if raw := doc.Get("raw"); raw != nil {
 		parsed, err := fhir.Parse(raw.Text())
 		if err != nil {
-			return err.(*fhir.Error).Issues
+			return issuesOf(t, err)
 		}
 		resource = &parsed
 	}

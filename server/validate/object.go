@@ -45,7 +45,7 @@ func (w *walker) object(v *fhir.Value, block *definition.Block, t *definition.Ty
 		case e.Repeats():
 			w.array(v, field, &m.Value)
 		default:
-			w.single(v, field, &m.Value)
+			w.single(field, &m.Value)
 		}
 	}
 	if missing := block.Required &^ seen; missing != 0 {
@@ -124,12 +124,12 @@ func (w *walker) content(v *fhir.Value, seen uint64, t *definition.Type) {
 		return
 	}
 	if t == w.extension {
-		w.extensionRules(v, seen)
+		w.extensionRules(seen)
 	}
 }
 
 // extensionRules is ext-1: a value or extensions, not both and not neither.
-func (w *walker) extensionRules(v *fhir.Value, seen uint64) {
+func (w *walker) extensionRules(seen uint64) {
 	nested := seen>>w.extensionNested&1 == 1
 	value := seen>>w.extensionValue&1 == 1
 	switch {
@@ -178,7 +178,7 @@ func siblingAt(parent *fhir.Value, name string, i int) bool {
 }
 
 // single checks an element that does not repeat.
-func (w *walker) single(_ *fhir.Value, field *definition.Field, v *fhir.Value) {
+func (w *walker) single(field *definition.Field, v *fhir.Value) {
 	if v.Kind == fhir.Array {
 		w.addAt(field.Name, fhir.Structure, "%s does not repeat, so it must not be an array.", field.Element.Path)
 		return

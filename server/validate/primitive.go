@@ -54,6 +54,7 @@ func (w *walker) primitive(field *definition.Field, v *fhir.Value) {
 		return
 	}
 	switch format {
+	default:
 	case definition.URI, definition.URL, definition.Canonical:
 		w.scope.use(text)
 	case definition.XHTML:

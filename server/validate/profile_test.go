@@ -208,6 +208,7 @@ func another(v *fhir.Value) fhir.Value {
 		}
 	case fhir.String:
 		return fhir.StringValue(v.Text() + "x")
+	default:
 	}
 	return out
 }

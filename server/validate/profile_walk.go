@@ -371,6 +371,7 @@ func anyCoding(codings []fhir.Value, has func(system, code string) definition.Me
 			return definition.Member
 		case definition.Unknown:
 			best = definition.Unknown
+		case definition.NotMember:
 		}
 	}
 	return best

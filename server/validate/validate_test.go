@@ -26,7 +26,7 @@ func TestFaultsAreNamedWithTheirPath(t *testing.T) {
 		{"no resource type", `{"id":"a"}`, "resourceType", "needs the member"},
 		{"resource type of another kind", `{"resourceType":1}`, "resourceType", "must be a string"},
 		{"abstract resource type", `{"resourceType":"DomainResource"}`, "resourceType", "no resource type"},
-		{"unknown member", `{"resourceType":"Patient","nmae":[]}`, "Patient.nmae", "no member of Patient"},
+		{"unknown member", `{"resourceType":"Patient","nickname":[]}`, "Patient.nickname", "no member of Patient"},
 		{"unknown member below", `{"resourceType":"Patient","name":[{"given":["a"],"firstName":"b"}]}`, "Patient.name[0].firstName", "no member of HumanName"},
 		{"resourceType below", `{"resourceType":"Patient","name":[{"resourceType":"HumanName","text":"a"}]}`, "Patient.name[0].resourceType", "no member"},
 		{"object for array", `{"resourceType":"Patient","name":{"text":"a"}}`, "Patient.name", "must be an array of HumanName"},
