@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,13 +43,18 @@ func lines(t testing.TB, name string, visit func(line string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scanner := bufio.NewScanner(z)
-	scanner.Buffer(nil, 64<<20)
-	for scanner.Scan() {
-		visit(scanner.Text())
-	}
-	if err := scanner.Err(); err != nil {
-		t.Fatal(err)
+	reader := bufio.NewReaderSize(z, 1<<20)
+	for {
+		line, err := reader.ReadString('\n')
+		if line != "" {
+			visit(line)
+		}
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
