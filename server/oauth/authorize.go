@@ -41,7 +41,7 @@ func (b *Bearer) caller(target Target) db.Caller {
 	return db.Caller{Tenant: target.TenantID, Project: target.ProjectID, TokenID: b.ID, ClientID: b.ClientID, KeyID: b.KID}
 }
 
-// verify is verifyAccessToken with the tenant's keys and the cache.
+// verify checks a token once and remembers it. Where it is aimed is asked every time.
 func (s *Server) verify(ctx context.Context, target Target, token string, now time.Time) (*Bearer, error) {
 	if len(token) > MaxTokenLength {
 		return nil, unauthorized(errJWS)

@@ -88,19 +88,6 @@ type Target struct {
 	FHIRBase  string // the only audience that is believed
 }
 
-// verifyAccessToken checks a token against the keys of one tenant and the project of the URL.
-func verifyAccessToken(ring *Ring, issuer, namespace string, target Target, token string, now time.Time) (*Bearer, error) {
-	parsed, err := parseJWS(token)
-	if err != nil {
-		return nil, unauthorized(err)
-	}
-	bearer, err := verifyParsed(ring, issuer, namespace, parsed, now)
-	if err != nil {
-		return nil, err
-	}
-	return bearer, bearer.aimedAt(target)
-}
-
 // verifyParsed checks all of a token but where it is aimed, in the order that costs least before
 // the signature is known to be good.
 func verifyParsed(ring *Ring, issuer, namespace string, parsed *compactJWS, now time.Time) (*Bearer, error) {

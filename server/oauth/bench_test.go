@@ -137,3 +137,19 @@ func postgresCPU(b *testing.B, st *stage) time.Duration {
 	}
 	return total
 }
+
+// BenchmarkAuthorize prints what verifying the same token again costs.
+func BenchmarkAuthorize(b *testing.B) {
+	st := openStage(b)
+	c := st.newClient(b)
+	header := "Bearer " + c.token(b)
+	project, err := st.FindProject(b.Context(), c.tenant.Slug, c.tenant.ProjectSlug)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := st.server.Authorize(b.Context(), header, project); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -67,6 +67,9 @@ func (s *Server) issue(ctx context.Context, request fosite.AccessRequester, sess
 	for _, scope := range granted.Strings() {
 		request.GrantScope(scope)
 	}
+	// fosite has set the expiry from a clock that it read later.
+	life := session.client.GetEffectiveLifespan(grantClientCredentials, fosite.AccessToken, s.config.TokenLife)
+	session.expires = session.issued.Add(life)
 	if session.key, err = s.signer(ctx, session.issuer.tenant, session.client.signingKID); err != nil {
 		return nil, err
 	}
@@ -75,7 +78,7 @@ func (s *Server) issue(ctx context.Context, request fosite.AccessRequester, sess
 		return nil, err
 	}
 	answer.SetTokenType("Bearer")
-	answer.SetExpiresIn(time.Duration(session.expires.Unix()-session.issued.Unix()) * time.Second)
+	answer.SetExpiresIn(life)
 	return answer, nil
 }
 

@@ -61,9 +61,9 @@ func TestTokenRefused(t *testing.T) {
 	t.Parallel()
 	st := openStage(t)
 	c, other := st.newClient(t), st.newClient(t)
-	wrong, unknown, disabled := c, c, c
+	wrong, unknown := c, c
 	wrong.secret, unknown.id = other.secret, "nobody"
-	disabled = st.register(t, c.tenant, c.tenant.Caller, "off", strings.Replace(plainClient, `"grantType"`, `"status":"inactive","grantType"`, 1))
+	disabled := st.register(t, c.tenant, c.tenant.Caller, "off", strings.Replace(plainClient, `"grantType"`, `"status":"inactive","grantType"`, 1))
 	disabled.secret = strings.Repeat("x", 43)
 	person := st.register(t, c.tenant, c.tenant.Caller, "person", strings.Replace(strings.Replace(plainClient, "client_credentials", "authorization_code", 1), "system/*.cruds", "system/*.rs openid", 1))
 	limited := st.register(t, c.tenant, c.tenant.Caller, "limited", strings.Replace(plainClient, "system/*.cruds", "system/Patient.rs user/*.rs openid", 1))
