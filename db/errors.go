@@ -87,6 +87,8 @@ func sqlstate(code string) error {
 		return ErrNoProject
 	case "BH004":
 		return ErrRevoked
+	case "23514":
+		return ErrInvalid
 	case "23505":
 		return ErrDuplicate
 	case "40001", "40P01":

@@ -113,6 +113,9 @@ func (s *Server) routes() []route {
 		{public, GET, "/healthz", 0, s.alive},
 		{public, GET, "/readyz", 0, s.ready},
 
+		{public, GET, fhirBase + "/metadata", 0, s.capabilities},
+		{public, GET, fhirBase + "/$versions", 0, s.versions},
+
 		{token, POST, fhirBase, 0, s.process},
 		{token, GET, fhirBase + "/_history", 0, s.historySystem},
 

@@ -98,8 +98,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		newHealthCommand(p),
 		newLoadCommand(p),
 		newMigrateCommand(p),
+		newProjectCommand(p),
 		newPsqlCommand(p),
 		newServeCommand(p),
+		newTenantCommand(p),
 		newVersionCommand(p),
 	)
 	return root
