@@ -34,7 +34,9 @@ var (
 // DanglingError names the reference that leads nowhere.
 type DanglingError struct{ Reference string }
 
-func (e *DanglingError) Error() string        { return ErrDangling.Error() + ": " + e.Reference }
+func (e *DanglingError) Error() string { return ErrDangling.Error() + ": " + e.Reference }
+
+// Is makes errors.Is(err, ErrDangling) true.
 func (e *DanglingError) Is(target error) bool { return target == ErrDangling }
 
 // UnsafeError says why the program does not start: isolation does not hold in this database.

@@ -33,7 +33,7 @@ func Bootstrap(ctx context.Context, url string, passwords map[string]string) err
 // context key, making its number 1 where there is none. url is bulkhead_migrator's or an
 // administrator's; Bootstrap must have run before.
 func MigrateUp(ctx context.Context, url string, master MasterKey) error {
-	err := withMigrate(url, func(m *migrate.Migrate) error {
+	err := withMigrate(ctx, url, func(m *migrate.Migrate) error {
 		if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
 			return err
 		}
@@ -72,7 +72,7 @@ func RotateContextKey(ctx context.Context, url string, master MasterKey) (id int
 
 // MigrateDown takes back steps migrations, or all of them when steps is 0, and the rows they hold.
 func MigrateDown(ctx context.Context, url string, steps int) error {
-	err := withMigrate(url, func(m *migrate.Migrate) error {
+	err := withMigrate(ctx, url, func(m *migrate.Migrate) error {
 		if steps > 0 {
 			return m.Steps(-steps)
 		}
@@ -81,7 +81,7 @@ func MigrateDown(ctx context.Context, url string, steps int) error {
 	if err != nil && !errors.Is(err, migrate.ErrNoChange) {
 		return err
 	}
-	schema, err := MigrateStatus(url)
+	schema, err := MigrateStatus(ctx, url)
 	if err != nil || schema.Version == 0 {
 		return err
 	}
@@ -89,9 +89,9 @@ func MigrateDown(ctx context.Context, url string, steps int) error {
 }
 
 // MigrateStatus says which version the database has and which one the program knows.
-func MigrateStatus(url string) (Schema, error) {
+func MigrateStatus(ctx context.Context, url string) (Schema, error) {
 	var s Schema
-	err := withMigrate(url, func(m *migrate.Migrate) error {
+	err := withMigrate(ctx, url, func(m *migrate.Migrate) error {
 		version, dirty, err := m.Version()
 		if err != nil && !errors.Is(err, migrate.ErrNilVersion) {
 			return err
@@ -132,7 +132,7 @@ func withAdmin(ctx context.Context, url string, fn func(*pgx.Conn) error) error 
 }
 
 // withMigrate runs golang-migrate as bulkhead_owner, so that every table is the owner's.
-func withMigrate(url string, fn func(*migrate.Migrate) error) (err error) {
+func withMigrate(ctx context.Context, url string, fn func(*migrate.Migrate) error) (err error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return err
@@ -141,10 +141,10 @@ func withMigrate(url string, fn func(*migrate.Migrate) error) (err error) {
 	config.RuntimeParams["search_path"] = "public"
 	pool := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	if err := pool.Ping(); err != nil {
+	if err := pool.PingContext(ctx); err != nil {
 		return &stateError{meaning: ErrUnavailable, cause: err}
 	}
-	if err := prepareMigrations(pool); err != nil {
+	if err := prepareMigrations(ctx, pool); err != nil {
 		return err
 	}
 	driver, err := migratepgx.WithInstance(pool, &migratepgx.Config{StatementTimeout: 10 * time.Minute})
@@ -166,11 +166,11 @@ func withMigrate(url string, fn func(*migrate.Migrate) error) (err error) {
 }
 
 // prepareMigrations makes golang-migrate's table before it does, to say its class.
-func prepareMigrations(pool *sql.DB) error {
-	_, err := pool.Exec(`CREATE TABLE IF NOT EXISTS public.schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)`)
+func prepareMigrations(ctx context.Context, pool *sql.DB) error {
+	_, err := pool.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS public.schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)`)
 	if err != nil {
 		return fmt.Errorf("migrate: %w (has the database been bootstrapped?)", err)
 	}
-	_, err = pool.Exec(`COMMENT ON TABLE public.schema_migrations IS 'class: internal'`)
+	_, err = pool.ExecContext(ctx, `COMMENT ON TABLE public.schema_migrations IS 'class: internal'`)
 	return err
 }

@@ -18,6 +18,7 @@ import (
 // Plane says which tables a transaction is about, and so which role it runs as.
 type Plane uint8
 
+// The planes.
 const (
 	Clinical Plane = iota // bulkhead_app: resources of patients' care
 	Identity              // bulkhead_auth: clients, keys, users and the other platform types

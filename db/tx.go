@@ -188,7 +188,7 @@ func (d *door) pipeline(ctx context.Context, statements ...Statement) *reply {
 	r := &reply{door: d, results: d.conn.SendBatch(ctx, batch), commits: d.last && d.mode != 'r'}
 	for range skip {
 		if _, err := r.results.Exec(); err != nil {
-			r.finish(err)
+			_ = r.finish(err) // kept in r.err
 			return r
 		}
 	}

@@ -108,7 +108,7 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	d := dbtest.Clone(t)
 	url := d.URL("bulkhead_migrator")
-	schema, err := db.MigrateStatus(url)
+	schema, err := db.MigrateStatus(bg, url)
 	if err != nil || schema.Version != schema.Latest || schema.Latest == 0 {
 		t.Fatalf("%+v, %v", schema, err)
 	}
@@ -117,7 +117,7 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if schema, err = db.MigrateStatus(url); err != nil || schema.Version != 0 {
+	if schema, err = db.MigrateStatus(bg, url); err != nil || schema.Version != 0 {
 		t.Fatalf("%+v, %v", schema, err)
 	}
 	if err := db.MigrateUp(bg, url, d.Master); err != nil {

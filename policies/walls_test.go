@@ -89,7 +89,7 @@ func (s stage) within(t *testing.T, conn *pgx.Conn, plane db.Plane, c *db.Caller
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(bg) //nolint:errcheck // it may have failed already
+	defer tx.Rollback(bg)
 	if c != nil {
 		payload, mac := s.SignContext(plane, *c)
 		if _, err := tx.Exec(bg, "SELECT app.enter($1, $2)", payload, mac); err != nil {

@@ -32,9 +32,12 @@ func (r *request) readBody(limit int64) (string, error) {
 	default:
 		return "", fhir.Errorf(fhir.NotSupported, "The content encodings known are gzip and identity.").With(http.StatusUnsupportedMediaType)
 	}
+	// The clock stands still: a slow line is the client's, and http.Server.ReadTimeout bounds it.
+	r.clock.Stop()
+	defer r.clock.Reset(r.server.Timeout)
 	var b strings.Builder
 	b.Grow(int(min(max(req.ContentLength, 512), 1<<20)))
-	n, err := io.Copy(&b, io.LimitReader(from, limit+1))
+	n, err := io.Copy(&b, &budgeted{Reader: io.LimitReader(from, limit+1), r: r})
 	switch {
 	case n > limit:
 		return "", tooLong(limit)
@@ -49,8 +52,8 @@ func tooLong(limit int64) error {
 }
 
 func brokenBody(err error) error {
-	if errors.Is(err, http.ErrBodyReadAfterClose) {
-		return err
+	if told, ok := errors.AsType[*fhir.Error](err); ok {
+		return told
 	}
 	return fhir.Errorf(fhir.Structure, "The body could not be read to its end.").Because(err)
 }

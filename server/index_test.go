@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"bulkhead/db/dbtest"
@@ -89,6 +90,31 @@ func TestRoundTrips(t *testing.T) {
 	} {
 		if got := trips.During(func() { a.must(c.status, c.method, c.path, c.body) }); got != c.want {
 			t.Errorf("%s: %d round trips, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestLongValuesAreStored sends values longer than an index can hold.
+func TestLongValuesAreStored(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	long := strings.Repeat("x", 20_000)
+	ids := map[string]string{
+		"a token":             `{"resourceType":"Patient","identifier":[{"system":"urn:s","value":"` + long + `"}]}`,
+		"a system":            `{"resourceType":"Patient","identifier":[{"system":"urn:` + long + `","value":"v"}]}`,
+		"a string":            `{"resourceType":"Patient","name":[{"family":"` + long + `"}]}`,
+		"a uri":               `{"resourceType":"ValueSet","status":"draft","url":"http://x/` + long + `"}`,
+		"a profile":           `{"resourceType":"Patient","meta":{"profile":["http://x/` + long + `"]}}`,
+		"an outer reference":  `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"http://x/` + long + `"}}`,
+		"a unit":              `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1,"unit":"` + long + `"}}`,
+		"a composite's code":  `{"resourceType":"Observation","status":"final","code":{"text":"x"},"component":[{"code":{"coding":[{"system":"urn:` + long + `","code":"` + long + `"}]},"valueString":"` + long + `"}]}`,
+		"a composite's value": `{"resourceType":"Observation","status":"final","code":{"text":"x"},"component":[{"code":{"coding":[{"code":"c"}]},"valueCodeableConcept":{"coding":[{"code":"` + long + `"}]}}]}`,
+	}
+	for name, body := range ids {
+		typ := strings.Split(body, `"`)[3]
+		got := a.do("POST", typ, body)
+		if got.status != 201 {
+			t.Errorf("%s: %d %s", name, got.status, got.body[:min(len(got.body), 300)])
 		}
 	}
 }

@@ -30,6 +30,9 @@ func trimSlash(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// errDeadline ends a request that takes too long.
+var errDeadline = fmt.Errorf("the request's time is up: %w", context.DeadlineExceeded)
+
 // accept starts a request: it gets its id and its deadline.
 func (s *Server) accept(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -38,10 +41,14 @@ func (s *Server) accept(next echo.HandlerFunc) echo.HandlerFunc {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		ctx, cancel := context.WithTimeout(c.Request().Context(), s.Timeout)
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(c.Request().Context())
+		defer cancel(nil)
+		clock := time.AfterFunc(s.Timeout, func() { cancel(errDeadline) })
+		defer clock.Stop()
 		c.SetRequest(c.Request().WithContext(ctx))
-		c.Set(requestKey, &request{Context: c, server: s, id: id})
+		r := &request{Context: c, server: s, id: id, clock: clock}
+		defer r.release()
+		c.Set(requestKey, r)
 		return next(c)
 	}
 }

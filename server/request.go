@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,9 +20,11 @@ import (
 // that is the project; below a type, the type; on a token route, the caller.
 type request struct {
 	echo.Context
-	server *Server
-	id     string // X-Request-Id
-	cause  error  // what the client was not told, for the log
+	server   *Server
+	id       string      // X-Request-Id
+	cause    error       // what the client was not told, for the log
+	reserved int64       // bytes of the budget for bodies
+	clock    *time.Timer // ends the request
 
 	project db.Project
 	set     *definition.Set

@@ -21,7 +21,8 @@ type Config struct {
 
 	MaxResource int64         // bytes of a resource as sent, after decompression
 	MaxBundle   int64         // likewise of a bundle posted to the base
-	Timeout     time.Duration // of a request, from its header to its answer
+	MaxBodies   int64         // likewise of all long bodies that are being worked on; a tenant may have half
+	Timeout     time.Duration // of a request, without the time that its body takes to arrive
 	DrainTime   time.Duration // how long Serve waits for requests in flight when it is told to stop
 }
 
@@ -29,6 +30,7 @@ type Config struct {
 const (
 	DefaultMaxResource = 16 << 20
 	DefaultMaxBundle   = 96 << 20
+	DefaultMaxBodies   = 256 << 20
 	DefaultTimeout     = 60 * time.Second
 	DefaultDrainTime   = 30 * time.Second
 )
@@ -36,8 +38,9 @@ const (
 // Server is the HTTP side of Bulkhead. It is an http.Handler and safe for concurrent use.
 type Server struct {
 	Config
-	echo *echo.Echo
-	rids ridGenerator
+	echo   *echo.Echo
+	rids   ridGenerator
+	bodies *budget
 
 	cursorKey []byte // signs the cursors of pages
 }
@@ -52,6 +55,7 @@ func New(config Config) (*Server, error) {
 	}
 	setDefault(&config.MaxResource, DefaultMaxResource)
 	setDefault(&config.MaxBundle, DefaultMaxBundle)
+	setDefault(&config.MaxBodies, DefaultMaxBodies)
 	setDefault(&config.Timeout, DefaultTimeout)
 	setDefault(&config.DrainTime, DefaultDrainTime)
 

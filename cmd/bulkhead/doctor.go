@@ -121,7 +121,7 @@ func examineSchema(ctx context.Context, admin string, d *diagnosis) {
 		return
 	}
 	d.blame(findings...)
-	schema, err := db.MigrateStatus(admin)
+	schema, err := db.MigrateStatus(ctx, admin)
 	const remedy = "run `bulkhead migrate up` with an administrator's URL"
 	switch {
 	case err != nil:

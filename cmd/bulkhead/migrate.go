@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,7 @@ func newMigration(p program, name, short, example string, do func(*cobra.Command
 				if err := do(cmd, d); err != nil {
 					return err
 				}
-				return printSchema(p, d, asJSON)
+				return printSchema(cmd.Context(), p, d, asJSON)
 			})
 		},
 	}
@@ -83,8 +84,8 @@ func newMigration(p program, name, short, example string, do func(*cobra.Command
 	return cmd
 }
 
-func printSchema(p program, d *database, asJSON bool) error {
-	schema, err := db.MigrateStatus(d.admin)
+func printSchema(ctx context.Context, p program, d *database, asJSON bool) error {
+	schema, err := db.MigrateStatus(ctx, d.admin)
 	if err != nil {
 		return err
 	}

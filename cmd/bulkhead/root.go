@@ -92,10 +92,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		},
 	}
 	root.AddCommand(
+		newClientCommand(p),
 		newDevCommand(p),
 		newDoctorCommand(p),
 		newFHIRCommand(p),
 		newHealthCommand(p),
+		newKeysCommand(p),
 		newLoadCommand(p),
 		newMigrateCommand(p),
 		newProjectCommand(p),

@@ -85,7 +85,7 @@ func start() (*Database, error) {
 		return nil, err
 	}
 	suffix := make([]byte, 4)
-	rand.Read(suffix) //nolint:errcheck // never fails
+	rand.Read(suffix)
 	return create(super, "bulkhead_test_"+hex.EncodeToString(suffix))
 }
 
@@ -120,7 +120,7 @@ func exec(server *pgx.ConnConfig, sql string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // only a test's
+	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, sql)
 	return err
 }

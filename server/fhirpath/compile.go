@@ -168,6 +168,9 @@ func (s scopeVariable) eval(ev *evaluator, sc *scope, dst []Item) []Item {
 	case "this":
 		return append(dst, sc.this...)
 	case "index":
+		if sc.index < 0 {
+			return dst // not inside a criterion
+		}
 		return append(dst, intItem(int64(sc.index)))
 	default:
 		ev.step(len(sc.total))

@@ -71,10 +71,11 @@ func places(d *apd.Decimal) int32 {
 type rounding uint8
 
 const (
-	halfUp  rounding = iota // the half away from zero
-	down                    // towards zero
-	floor                   // towards minus infinity
-	ceiling                 // towards plus infinity
+	halfUp   rounding = iota // the half away from zero
+	halfCeil                 // the half towards plus infinity
+	down                     // towards zero
+	floor                    // towards minus infinity
+	ceiling                  // towards plus infinity
 )
 
 // roundTo returns d with a number of digits after the point. (apd's Quantize takes a number much
@@ -93,6 +94,9 @@ func roundTo(d *apd.Decimal, digits int32, to rounding) (*apd.Decimal, bool) {
 	switch to {
 	case halfUp:
 		away = rem.Lsh(&rem, 1).Cmp(&unit) >= 0
+	case halfCeil:
+		order := rem.Lsh(&rem, 1).Cmp(&unit)
+		away = order > 0 || order == 0 && !d.Negative
 	case floor:
 		away = d.Negative && rem.Sign() != 0
 	case ceiling:

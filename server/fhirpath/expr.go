@@ -99,7 +99,7 @@ func (ev *evaluator) run(x *Expr, env *Env, input *Item, dst []Item) []Item {
 	if ev.left = env.MaxSteps; ev.left == 0 {
 		ev.left = DefaultMaxSteps
 	}
-	ev.root = scope{this: ev.input[:1:1]}
+	ev.root = scope{this: ev.input[:1:1], index: -1}
 	return x.root.eval(ev, &ev.root, dst)
 }
 

@@ -124,7 +124,7 @@ func fnRound(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 	}
 	d := v.Dec
 	if int64(-d.Exponent) > digits {
-		if d, ok = roundTo(d, int32(digits), halfUp); !ok {
+		if d, ok = roundTo(d, int32(digits), halfCeil); !ok {
 			return dst
 		}
 	}

@@ -182,7 +182,7 @@ func (ev *evaluator) fits(n int) bool {
 		ev.fail(fhir.TooCostly, "The FHIRPath expression makes a text that is too long.")
 		return false
 	}
-	return ev.step(n / 64)
+	return ev.step(n / 16)
 }
 
 // negate is the unary minus, plus the unary plus.
