@@ -32,9 +32,10 @@ func (r *request) readBody(limit int64) (string, error) {
 	default:
 		return "", fhir.Errorf(fhir.NotSupported, "The content encodings known are gzip and identity.").With(http.StatusUnsupportedMediaType)
 	}
-	// The clock stands still: a slow line is the client's, and http.Server.ReadTimeout bounds it.
-	r.clock.Stop()
-	defer r.clock.Reset(r.server.Timeout)
+	if r.clock != nil { // it stands still: a slow line is the client's, and http.Server.ReadTimeout bounds it
+		r.clock.Stop()
+		defer r.clock.Reset(r.server.Timeout)
+	}
 	var b strings.Builder
 	b.Grow(int(min(max(req.ContentLength, 512), 1<<20)))
 	n, err := io.Copy(&b, &budgeted{Reader: io.LimitReader(from, limit+1), r: r})

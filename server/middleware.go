@@ -91,10 +91,11 @@ func (s *Server) record(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.cause != nil {
 			attrs = append(attrs, slog.String("cause", r.cause.Error()))
 		}
-		if status >= http.StatusInternalServerError {
+		ctx := c.Request().Context()
+		if status >= http.StatusInternalServerError && !errors.Is(context.Cause(ctx), context.Canceled) { // else the client went away
 			level = slog.LevelError
 		}
-		s.Log.LogAttrs(context.WithoutCancel(c.Request().Context()), level, "request", attrs...)
+		s.Log.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
 		return nil
 	}
 }
