@@ -141,9 +141,12 @@ func (s *Server) wantedProject(ctx context.Context, iss issuer, form url.Values)
 	if wanted.named {
 		slug, _, _ = strings.Cut(strings.TrimPrefix(wanted.base, iss.url+"/"), "/")
 	}
+	if !isSlug(slug) {
+		return wanted, errInvalidTarget
+	}
 	wanted.project, err = s.db.FindProject(ctx, iss.slug, slug)
 	switch {
-	case errors.Is(err, db.ErrNoProject), errors.Is(err, db.ErrInvalid), err == nil && wanted.project.State != "active":
+	case errors.Is(err, db.ErrNoProject), err == nil && wanted.project.State != "active":
 		return wanted, errInvalidTarget
 	case err != nil:
 		return wanted, err

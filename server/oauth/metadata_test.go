@@ -46,6 +46,8 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("jwks: %d %s", jwks.status, jwks.text)
 	}
 	for _, location := range []string{
+		st.url + "/w/%00/jwks.json", st.url + "/w/%ff%fe/jwks.json", st.url + "/w/..%2f/jwks.json", st.url + "/w/" + strings.Repeat("a", 300) + "/jwks.json",
+		strings.Replace(c.base, "/main/", "/%00/", 1) + "/.well-known/smart-configuration",
 		st.url + "/w/nowhere/jwks.json", st.url + "/w/nowhere/.well-known/openid-configuration", st.url + "/.well-known/oauth-authorization-server/w/nowhere",
 		strings.Replace(c.base, "/main/", "/nowhere/", 1) + "/.well-known/smart-configuration",
 		strings.Replace(c.base, "/r4", "/r4b", 1) + "/.well-known/smart-configuration",

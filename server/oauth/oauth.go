@@ -134,6 +134,9 @@ func (s *Server) ResourceMetadata(p db.Project) string {
 // issuer finds the tenant of the URL. There is none for a tenant that is suspended either.
 func (s *Server) issuer(c echo.Context) (issuer, error) {
 	slug := c.Param("tenant")
+	if !isSlug(slug) {
+		return issuer{}, db.ErrNoProject
+	}
 	found, err := s.db.FindProject(c.Request().Context(), slug, "system")
 	if err != nil {
 		return issuer{}, err
@@ -146,11 +149,25 @@ func (s *Server) issuer(c echo.Context) (issuer, error) {
 
 // project finds the project of the URL; errors are *fhir.Error, as on every path below a FHIR base.
 func (s *Server) project(c echo.Context) (db.Project, error) {
+	if !isSlug(c.Param("tenant")) || !isSlug(c.Param("project")) {
+		return db.Project{}, fhir.Errorf(fhir.NotFound, "There is no such FHIR endpoint.")
+	}
 	found, err := s.db.FindProject(c.Request().Context(), c.Param("tenant"), c.Param("project"))
 	if errors.Is(err, db.ErrNoProject) || err == nil && (found.State != "active" || found.FHIRVersion != c.Param("version")) {
 		return found, fhir.Errorf(fhir.NotFound, "There is no such FHIR endpoint.")
 	}
 	return found, err
+}
+
+// isSlug tells whether a tenant or project can have this name in a URL.
+func isSlug(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 63
 }
 
 // ring returns the tenant's keys, among them the one called kid if there is such a key.

@@ -102,6 +102,8 @@ func TestTokenRefused(t *testing.T) {
 		{"a prefix of the resource", &c, with("resource", strings.TrimSuffix(c.base, "/r4")), 400, "invalid_target"},
 		{"a longer resource", &c, with("resource", c.base+"/"), 400, "invalid_target"},
 		{"two resources", &c, with("resource", c.base, "resource", other.base), 400, "invalid_target"},
+		{"a resource with a NUL", &c, with("resource", strings.Replace(c.base, "main", "\x00", 1)), 400, "invalid_target"},
+		{"a scope with a NUL", &c, with("scope", "system/\x00.rs"), 400, "invalid_scope"},
 		{"a foreign URL", &c, with("aud", "https://evil.example/fhir"), 400, "invalid_target"},
 	}
 	for _, test := range tests {
