@@ -19,8 +19,9 @@ type core struct {
 	quantity          *definition.Type
 	attachment        *definition.Type
 	invariants        []invariant // by Constraint.Index
-	extensionNested   int         // index of Extension.extension
-	extensionValue    int         // index of Extension.value[x]
+	fullURL           *definition.Element
+	extensionNested   int // index of Extension.extension
+	extensionValue    int // index of Extension.value[x]
 }
 
 var (
@@ -48,6 +49,7 @@ func newCore(set *definition.Set) *core {
 		quantity:          set.Type("Quantity"),
 		attachment:        set.Type("Attachment"),
 		invariants:        compileInvariants(set),
+		fullURL:           set.Type("Bundle").Field("entry").Block.Element("fullUrl"),
 		extensionNested:   extension.Block.Element("extension").Index,
 		extensionValue:    extension.Block.Element("value").Index,
 	}

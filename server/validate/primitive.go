@@ -57,6 +57,7 @@ func (w *walker) primitive(field *definition.Field, v *fhir.Value) {
 	default:
 	case definition.URI, definition.URL, definition.Canonical:
 		w.scope.use(text)
+		w.checkURI(field, text)
 	case definition.XHTML:
 		switch problem, empty := xhtmlProblem(text); {
 		case problem != "":
@@ -66,6 +67,23 @@ func (w *walker) primitive(field *definition.Field, v *fhir.Value) {
 		}
 	}
 	w.meaning(field, v)
+}
+
+// checkURI holds the rules about the kinds of URIs: a UUID and an OID have their forms wherever
+// they stand, and Bundle.entry.fullUrl is absolute. Capitals in a UUID and an OID that is none
+// are warnings: the specification's own examples have them.
+func (w *walker) checkURI(field *definition.Field, text string) {
+	switch {
+	case w.lenient:
+	case strings.HasPrefix(text, "urn:uuid:") && !isUUID(strings.ToLower(text)):
+		w.add(fhir.ValueInvalid, "%s is not %s.", quote(text), expected[definition.UUID])
+	case strings.HasPrefix(text, "urn:uuid:") && !isUUID(text):
+		w.warn(fhir.ValueInvalid, "%s should be %s.", quote(text), expected[definition.UUID])
+	case strings.HasPrefix(text, "urn:oid:") && !isOID(text):
+		w.warn(fhir.ValueInvalid, "%s should be %s.", quote(text), expected[definition.OID])
+	case field.Element == w.fullURL && !hasScheme(text):
+		w.add(fhir.ValueInvalid, "fullUrl must be absolute, but %s is not.", quote(text))
+	}
 }
 
 func jsonKind(format definition.Format) string {

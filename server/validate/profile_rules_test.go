@@ -169,6 +169,26 @@ func TestProfilesInCirclesEnd(t *testing.T) {
 	validate.Resource(definition.For(fhir.R4), v, validate.WithProfiles(s.Holdings))
 }
 
+func FuzzProfile(f *testing.F) {
+	f.Add(profileOf("x:p", "Patient", core+"Patient", `{"id":"Patient.name:a/b.given","path":"Patient.name","min":1,"max":"x","slicing":{"discriminator":[{"type":"profile","path":"resolve().extension('x.y')"}]}}`),
+		`{"resourceType":"Patient","name":[{"given":["a"]}],"contained":[{"resourceType":"Patient","id":"p"}]}`)
+	f.Add(profileOf("x:p", "Observation", core+"Observation", `{"id":"Observation.value[x]","path":"Observation.value[x]","type":[{"code":"Quantity","profile":["x:p"]}],"patternQuantity":{"code":[]},"minValueInteger":1}`), observation)
+	f.Fuzz(func(t *testing.T, structure, resource string) {
+		sd, err1 := fhir.Parse(structure)
+		v, err2 := fhir.Parse(resource)
+		if err1 != nil || err2 != nil {
+			return
+		}
+		set := definition.For(fhir.R4)
+		library := validate.NewHoldings(set)
+		library.Add(&sd)
+		p, err := validate.CompileProfile(set, &sd, library.Profile)
+		if err == nil {
+			validate.Resource(set, &v, validate.WithProfiles(library, p))
+		}
+	})
+}
+
 func TestCodesOfValueSets(t *testing.T) {
 	t.Parallel()
 	s := shelf{t, validate.NewHoldings(definition.For(fhir.R4))}

@@ -79,6 +79,8 @@ func TestFaultsAreNamedWithTheirPath(t *testing.T) {
 		},
 		{"size of an attachment", `{"resourceType":"Patient","photo":[{"contentType":"a/b","data":"YWJj\nZA==","size":5}]}`, "Patient.photo[0].size", "holds 4"},
 		{"simple quantity", `{"resourceType":"Observation","status":"final","code":{"text":"a"},"valueRange":{"low":{"value":1,"comparator":"<"}}}`, "Observation.valueRange.low.comparator", "sqty-1"},
+		{"uuid too short", `{"resourceType":"Patient","identifier":[{"system":"urn:uuid:c757873d-ec9a-4326-a141-556f4323952"}]}`, "Patient.identifier[0].system", "is not a UUID"},
+		{"relative fullUrl", `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"Patient/1","resource":{"resourceType":"Patient","id":"1"}}]}`, "Bundle.entry[0].fullUrl", "absolute"},
 		{"platform type", `{"resourceType":"Project","name":"a"}`, "Project.fhirVersion", "required"},
 	}
 	for _, version := range []fhir.Version{fhir.R4, fhir.R4B} {
@@ -124,6 +126,28 @@ func TestValidResourcesHaveNoIssues(t *testing.T) {
 					t.Errorf("%+v", issues)
 				}
 			})
+		}
+	}
+}
+
+func TestWarningsAreAskedFor(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		`{"resourceType":"Patient","identifier":[{"system":"urn:uuid:C757873D-ec9a-4326-a141-556f43239520"}]}`:            "should be a UUID",
+		`{"resourceType":"Patient","identifier":[{"system":"urn:oid:x"}]}`:                                                "should be an OID",
+		`{"resourceType":"Patient","communication":[{"language":{"coding":[{"system":"urn:ietf:bcp:47","code":"d3"}]}}]}`: "BCP 47",
+		`{"resourceType":"Patient","active":true}`:                                                                        "dom-6",
+	} {
+		v := parse(t, text)
+		if issues := validate.Resource(definition.For(fhir.R4), v); len(issues) > 0 {
+			t.Errorf("%s\n%+v", text, issues)
+		}
+		found := false
+		for _, issue := range validate.Resource(definition.For(fhir.R4), v, validate.WithWarnings()) {
+			found = found || issue.Severity == "warning" && strings.Contains(issue.Diagnostics, says)
+		}
+		if !found {
+			t.Errorf("%s: no warning with %s", text, says)
 		}
 	}
 }
