@@ -158,7 +158,8 @@ const MaxDepth = 64
 // U+0000 and lone surrogates (Postgres text cannot hold them), duplicate member names, nesting
 // beyond MaxDepth, and numbers that no float64 can hold.
 //
-// Every error is an *Error of type structure whose diagnostics name the byte offset.
+// Every error is an *Error of type structure whose diagnostics name the byte offset. For a
+// duplicate name the expression is its path below the root.
 func Parse(src string) (Value, error) {
 	p := parser{src: src}
 	p.space()
@@ -170,10 +171,14 @@ func Parse(src string) (Value, error) {
 		}
 	}
 	if p.err != "" {
-		return Value{}, &Error{Issues: []Issue{{
+		issue := Issue{
 			Code:        Structure,
 			Diagnostics: fmt.Sprintf("The body is not well-formed JSON: %s at byte %d.", p.err, p.errPos),
-		}}}
+		}
+		if p.errPath != "" {
+			issue.Expression = []string{p.errPath}
+		}
+		return Value{}, &Error{Issues: []Issue{issue}}
 	}
 	return v, nil
 }
@@ -188,6 +193,7 @@ type parser struct {
 	items   []Value
 	err     string
 	errPos  int
+	errPath string // of a member that appears twice, below the root: "name[0].given"
 }
 
 func (p *parser) fail(reason string) bool {
@@ -270,6 +276,7 @@ func (p *parser) object(depth int) (Value, bool) {
 		p.space()
 		v, ok := p.value(depth + 1)
 		if !ok {
+			p.inside(name)
 			return Value{}, false
 		}
 		p.members = append(p.members, Member{Name: name, Value: v})
@@ -285,7 +292,7 @@ func (p *parser) object(depth int) (Value, bool) {
 			own := append([]Member(nil), p.members[base:]...)
 			p.members = p.members[:base]
 			if dup := duplicate(own); dup != "" {
-				p.pos = at
+				p.pos, p.errPath = at, dup
 				return Value{}, p.fail("the member " + strconv.Quote(dup) + " appears twice in one object")
 			}
 			return Value{Kind: Object, Members: own}, true
@@ -307,6 +314,7 @@ func (p *parser) array(depth int) (Value, bool) {
 		p.space()
 		v, ok := p.value(depth + 1)
 		if !ok {
+			p.inside("[" + strconv.Itoa(len(p.items)-base) + "]")
 			return Value{}, false
 		}
 		p.items = append(p.items, v)
@@ -325,6 +333,17 @@ func (p *parser) array(depth int) (Value, bool) {
 		default:
 			return Value{}, p.fail("a comma or closing bracket is expected")
 		}
+	}
+}
+
+// inside puts the name of an enclosing member, or the index of an item, before the path.
+func (p *parser) inside(name string) {
+	switch {
+	case p.errPath == "":
+	case p.errPath[0] == '[':
+		p.errPath = name + p.errPath
+	default:
+		p.errPath = name + "." + p.errPath
 	}
 }
 

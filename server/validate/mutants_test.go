@@ -93,9 +93,6 @@ func rightPath(path string, issues []fhir.Issue) bool {
 				return true
 			}
 		}
-		if strings.Contains(issue.Diagnostics, `"`+path+`"`) {
-			return true
-		}
 	}
 	return path == ""
 }
