@@ -49,6 +49,9 @@ func (f *tenantFlags) with(ctx context.Context, p program, fn func(*server.Serve
 		if base == "" {
 			base = p.getenv("BULKHEAD_BASE_URL")
 		}
+		if base == "" && f.database.data != "" {
+			base = devBase(f.database.data)
+		}
 		if base == "" {
 			base = "http://127.0.0.1:8080" // where serve listens unless told otherwise
 		}

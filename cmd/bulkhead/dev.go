@@ -15,6 +15,9 @@ import (
 	"bulkhead/db"
 	"bulkhead/db/embedded"
 	"bulkhead/server"
+	"bulkhead/server/access"
+	"bulkhead/server/fhir"
+	"bulkhead/server/oauth"
 )
 
 func newDevCommand(p program) *cobra.Command {
@@ -124,9 +127,6 @@ var demoTenants = []struct{ tenant, name, project string }{
 	{"globex", "Globex Clinics", "main"},
 }
 
-// demoClient may do everything in its tenant.
-const demoClient = `{"resourceType":"ClientApplication","name":"Demo client","grantType":["client_credentials"],"scope":"system/*.cruds","introspection":true}`
-
 // setUpDemo makes what is not there yet.
 func setUpDemo(ctx context.Context, p program, d *database, s *server.Server, sample bool, say func(string, ...any)) (*devReport, error) {
 	opened, err := d.open(ctx)
@@ -185,34 +185,34 @@ func loadSample(ctx context.Context, p program, dir string, to devTenant, say fu
 
 // setUpTenant makes a tenant, its project and its client, or finds them.
 func setUpTenant(ctx context.Context, opened *db.DB, s *server.Server, slug, name, project string, known *devReport) (devTenant, error) {
-	system, err := opened.FindProject(ctx, slug, "system")
+	_, err := opened.FindProject(ctx, slug, "system")
 	if errors.Is(err, db.ErrNoProject) {
-		if _, err = opened.CreateTenant(ctx, slug, name); err == nil {
-			system, err = opened.FindProject(ctx, slug, "system")
-		}
+		_, err = opened.CreateTenant(ctx, slug, name)
 	}
 	if err != nil {
 		return devTenant{}, err
 	}
-	home := db.Caller{Tenant: system.Tenant, Project: system.Project}
 	found, err := opened.FindProject(ctx, slug, project)
 	if errors.Is(err, db.ErrNoProject) {
-		err = opened.Update(ctx, db.Identity, home, func(tx *db.Tx) error {
-			_, err := tx.CreateProject(ctx, project, "Main", "r4", nil)
-			return err
-		})
-		if err == nil {
+		if _, err = s.CreateProject(ctx, slug, project, "Main", string(fhir.R4)); err == nil {
 			found, err = opened.FindProject(ctx, slug, project)
 		}
 	}
 	if err != nil {
 		return devTenant{}, err
 	}
-	entry := devTenant{
-		Tenant: slug, Project: project, FHIRBase: s.OAuth.FHIRBase(found), TokenEndpoint: s.OAuth.TokenEndpoint(slug),
-		ClientID: "demo-" + slug, ClientSecret: known.secret(slug),
+	entry := devTenant{Tenant: slug, Project: project, FHIRBase: s.OAuth.FHIRBase(found), TokenEndpoint: s.OAuth.TokenEndpoint(slug)}
+	if entry.ClientID, entry.ClientSecret = known.client(slug); entry.ClientSecret != "" {
+		return entry, nil
 	}
-	// The client lives in the project, so its tokens are for that project without more ado.
-	entry.ClientSecret, err = setUpClient(ctx, opened, s, db.Caller{Tenant: found.Tenant, Project: found.Project}, entry)
+	// The client lives in the project, so its tokens are for that project without more ado. It may do
+	// everything there. Its secret cannot be shown again, so if the report is lost there is a new one.
+	scopes, err := access.ParseScopes("system/*.cruds")
+	if err != nil {
+		return devTenant{}, err
+	}
+	entry.ClientID, entry.ClientSecret, err = s.CreateClient(ctx, found, oauth.ClientSpec{
+		Name: "Demo client", GrantTypes: []string{"client_credentials"}, Scopes: scopes, MayIntrospect: true,
+	})
 	return entry, err
 }

@@ -58,13 +58,25 @@ func readReport(dir string) *devReport {
 	return &r
 }
 
-func (r *devReport) secret(tenant string) string {
+// client is a tenant's client of the run before, as long as it is known.
+func (r *devReport) client(tenant string) (id, secret string) {
 	for _, t := range r.Tenants {
 		if t.Tenant == tenant {
-			return t.ClientSecret
+			return t.ClientID, t.ClientSecret
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// devBase is where a running dev serves, for commands that are given beside it; "" if none runs.
+func devBase(dir string) string {
+	var r devReport
+	text, err := os.ReadFile(filepath.Join(dir, reportName))
+	if err != nil || json.Unmarshal(text, &r) != nil || len(r.Tenants) == 0 {
+		return ""
+	}
+	base, _, _ := strings.Cut(r.Tenants[0].FHIRBase, "/w/")
+	return base
 }
 
 // write makes the file complete at once: who sees it can use it.
