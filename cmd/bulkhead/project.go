@@ -56,6 +56,7 @@ apart from those of every other project. It has one FHIR version, for good.
 		RunE: runGroup,
 	}
 	cmd.AddCommand(newProjectCreate(p), newProjectList(p), newProjectDelete(p))
+	giveExamples(cmd, " --tenant north")
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -41,7 +42,16 @@ system, which holds its projects and clients; patients' data goes into projects 
 		newTenantState(p, "suspend", "suspended", "Refuse every request of a tenant until it is resumed; nothing is deleted"),
 		newTenantState(p, "resume", "active", "Let a suspended tenant work again"),
 		newTenantDelete(p))
+	giveExamples(cmd, "")
 	return cmd
+}
+
+// giveExamples shows each subcommand on the embedded database, as text and as JSON.
+func giveExamples(group *cobra.Command, flags string) {
+	for _, sub := range group.Commands() {
+		line := "  bulkhead " + group.Name() + " " + strings.ReplaceAll(sub.Use, "SLUG", "acme") + " --data .bulkhead" + flags
+		sub.Example = line + "\n" + line + " --json"
+	}
 }
 
 // operatorFlags are those of commands that run as the deployment's operator.
