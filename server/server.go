@@ -59,7 +59,7 @@ func New(config Config) (*Server, error) {
 	setDefault(&config.Timeout, DefaultTimeout)
 	setDefault(&config.DrainTime, DefaultDrainTime)
 
-	s := &Server{Config: config, echo: echo.New(), cursorKey: config.DB.Derive("cursor")}
+	s := &Server{Config: config, echo: echo.New(), cursorKey: config.DB.Derive("cursor"), bodies: newBudget(config.MaxBodies)}
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(trimSlash)
 	s.echo.Use(s.accept, s.record, s.recover, cors)
