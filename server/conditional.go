@@ -1,14 +1,18 @@
 package server
 
 import (
+	"cmp"
 	"hash/fnv"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"bulkhead/db"
 	"bulkhead/server/access"
 	"bulkhead/server/fhir"
+	"bulkhead/server/search"
 )
 
 // criterion is what a conditional interaction or reference looks for.
@@ -31,10 +35,42 @@ func lockKey(text string) string {
 	return "criteria " + strconv.FormatUint(h.Sum64()%criteriaLocks, 10)
 }
 
-// criterion reads the criteria of a conditional interaction or reference. Its statement yields one
+// resultParams say what a search answers with and not what it finds, so they have no place in
+// criteria.
+var resultParams = map[string]bool{
+	"_count": true, "_sort": true, "_total": true, "_summary": true, "_elements": true, "_contained": true, "_containedType": true,
+	"_include": true, "_revinclude": true, "_include:iterate": true, "_revinclude:iterate": true, "_cursor": true,
+}
+
+// criterion reads the criteria of a conditional interaction or reference. They are always taken
+// strictly: what is left out would make a write hit more than was meant. The statement yields one
 // hit more than most, if there are so many.
 func (r *request) criterion(typ, query string, most int) (*criterion, error) {
-	return nil, fhir.Errorf(fhir.NotSupported, "Conditional references and interactions are not supported yet.").With(http.StatusBadRequest)
+	pairs, err := search.Pairs(strings.TrimPrefix(query, "?"))
+	if err != nil {
+		return nil, err
+	}
+	pairs = slices.DeleteFunc(pairs, func(p search.Pair) bool { return p.Name == "_format" || p.Name == "_pretty" })
+	if len(pairs) == 0 {
+		return nil, fhir.Errorf(fhir.Required, "A conditional interaction needs search criteria.")
+	}
+	for _, p := range pairs {
+		if resultParams[p.Name] {
+			return nil, fhir.Errorf(fhir.NotSupported, "%s cannot be part of criteria.", p.Name).At(p.Name)
+		}
+		if p.Value == "" {
+			return nil, fhir.Errorf(fhir.ValueInvalid, "A criterion must have a value.").At(p.Name)
+		}
+	}
+	slices.SortFunc(pairs, func(a, b search.Pair) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
+	found, err := search.Parse(r.set, search.Request{Type: typ, Pairs: pairs, Base: r.base, Now: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	found.Count = most
+	s := found.Page(search.Scope{Tenant: r.caller.Tenant, Project: r.caller.Project}, nil)
+	text := typ + "?" + found.Query()
+	return &criterion{typ: typ, text: text, key: lockKey(text), statement: db.Statement{SQL: s.SQL, Args: s.Args}}, nil
 }
 
 // criteria reads the criteria of a conditional interaction from its header or the query of its
