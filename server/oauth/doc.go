@@ -8,9 +8,13 @@
 //	metadata.go    discovery: OpenID Connect, RFC 8414, RFC 9728
 //	smart.go       .well-known/smart-configuration of a project (SMART App Launch 2.2)
 //
-// Beside the rooms stand what they share: the keys of a tenant (key.go, ring.go), the access token
-// (claims.go, bearer.go), how clients prove who they are (credentials.go, assertion.go, secret.go,
-// jwks_fetch.go) and what a ClientApplication resource means (client.go).
+// Beside the rooms stands what they share:
+//
+//	resource.go     a resource's question: whose token is this, and is it for here (bearer.go, claims.go)
+//	authenticate.go who is this client (credentials.go, secret.go, assertion.go, jwks_fetch.go)
+//	registry.go     the keys of a tenant (key.go, ring.go), kept in Postgres, sealed
+//	client.go       what a ClientApplication resource means, and its row
+//	protocol.go     forms in, JSON and RFC 6749 errors out
 //
 // It does not own people, pages and federation (package login), nor what a scope allows (package
 // access). fosite stays inside this package.

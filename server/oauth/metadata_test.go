@@ -37,6 +37,9 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("smart: %s", got.text)
 		}
 	}
+	if head, err := http.Head(c.base + "/.well-known/smart-configuration"); err != nil || head.Body.Close() != nil || head.StatusCode != http.StatusOK {
+		t.Errorf("HEAD: %v, %v", head, err)
+	}
 	resource := get(t, st.url+"/.well-known/oauth-protected-resource"+strings.TrimPrefix(c.base, st.url), "")
 	if resource.str("resource") != c.base || !slices.Equal(resource.body["authorization_servers"].([]any), []any{c.issuer}) {
 		t.Errorf("protected resource: %s", resource.text)

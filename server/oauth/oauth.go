@@ -83,9 +83,19 @@ type Route struct {
 	Handler      echo.HandlerFunc
 }
 
-// Routes is the mount list: every endpoint of the authorization server. Rooms for authorize, par,
-// userinfo, logout and register are let when these work.
+// Routes is the mount list: every endpoint of the authorization server, HEAD wherever GET goes. Rooms
+// for authorize, par, userinfo, logout and register are let when these work.
 func (s *Server) Routes() []Route {
+	routes := s.endpoints()
+	for _, route := range routes {
+		if route.Method == http.MethodGet {
+			routes = append(routes, Route{http.MethodHead, route.Path, route.Handler})
+		}
+	}
+	return routes
+}
+
+func (s *Server) endpoints() []Route {
 	const (
 		issuer = "/w/:tenant"
 		base   = issuer + "/:project/api/v1/fhir/:version"

@@ -65,9 +65,9 @@ func (s *Server) fail(c echo.Context, err error) error {
 	if known.CodeField == http.StatusUnauthorized {
 		c.Response().Header().Set("WWW-Authenticate", `Basic realm="`+s.IssuerURL(c.Param("tenant"))+`", charset="UTF-8"`)
 	}
-	description := known.DescriptionField
-	if known.HintField != "" {
-		description += " " + known.HintField
+	description := known.HintField
+	if description == "" {
+		description = known.DescriptionField
 	}
 	return writeJSON(c, known.CodeField, map[string]string{"error": known.ErrorField, "error_description": ascii(description)})
 }
