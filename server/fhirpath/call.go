@@ -1,8 +1,6 @@
 package fhirpath
 
 import (
-	"regexp"
-
 	"bulkhead/server/fhir"
 )
 
@@ -12,9 +10,9 @@ type call struct {
 	f       runner
 	operand expr
 	args    []expr
-	typ     typeSpec       // of is(), as(), ofType()
-	desc    []bool         // of sort()
-	pattern *regexp.Regexp // of matches() and its like, when it is a literal
+	typ     typeSpec // of is(), as(), ofType()
+	desc    []bool   // of sort()
+	pattern *pattern // of matches() and its like, when it is a literal
 }
 
 // runner appends what a function yields for the input in to dst. Arguments that are criteria or

@@ -127,11 +127,12 @@ func TestHooksAnswer(t *testing.T) {
 
 func TestWorkIsBounded(t *testing.T) {
 	t.Parallel()
-	env := &Env{Set: definition.For(fhir.R4)}
+	env := &Env{Set: definition.For(fhir.R4), MaxSteps: 300_000}
 	for _, source := range []string{
 		"'a'.repeatAll($this & 'a')",
 		"(1|2|3|4).repeatAll($this + 1)",
 		"'aaaaaaaaaaaaaaaa'.toChars().aggregate($total & $total & 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa').toChars().toChars().select(1|2|3|4)",
+		"'a'" + strings.Repeat(".replace('a', '"+strings.Repeat("a", 70)+"')", 3) + ".matches('(a?){900}b')",
 		strings.Repeat("(1|2|3|4|5|6|7|8|9).select(", 12) + "1" + strings.Repeat(")", 12),
 	} {
 		x, err := Compile(source)

@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func Path(set *definition.Set, root, it *Item) string {
 	block, v := root.block(), root.JSON
 	for i := len(parts) - 1; i >= 0; i-- {
 		part := parts[i]
-		if part[0] == '[' {
+		if strings.HasPrefix(part, "[") {
 			n, _ := strconv.Atoi(part[1 : len(part)-1])
 			v = at(v, n)
 			b.WriteString(part)
@@ -55,6 +56,30 @@ func Path(set *definition.Set, root, it *Item) string {
 		}
 	}
 	return b.String()
+}
+
+// Locate returns the JSON members and array indexes that lead from the root of a tree to a node, in
+// the manner of RFC 6901: "name", "0", "given". A primitive without a value is found at its "_"
+// sibling. It is false for a computed item and for a node of another tree.
+func Locate(root *fhir.Value, it *Item) ([]string, bool) {
+	target := it.JSON
+	if target == nil {
+		target = it.Extra
+	}
+	if it.Kind != Node || target == nil {
+		return nil, false
+	}
+	var parts []string
+	if !locate(root, target, &parts) {
+		return nil, false
+	}
+	slices.Reverse(parts)
+	for i, part := range parts {
+		if strings.HasPrefix(part, "[") {
+			parts[i] = part[1 : len(part)-1]
+		}
+	}
+	return parts, true
 }
 
 func rootName(root *Item) string {

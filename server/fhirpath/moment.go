@@ -39,14 +39,12 @@ type Moment struct {
 // parseMoment reads the written form of FHIR and of literals (without the "@").
 func parseMoment(kind Kind, text string) (Moment, bool) {
 	m := Moment{Kind: kind}
-	rest := text
-	ok := true
 	if kind == Time {
-		rest = strings.TrimPrefix(rest, "T")
-		rest, ok = m.readTime(rest)
+		rest, ok := m.readTime(strings.TrimPrefix(text, "T"))
 		return m, ok && rest == ""
 	}
-	if rest, ok = m.readDate(rest); !ok {
+	rest, ok := m.readDate(text)
+	if !ok {
 		return m, false
 	}
 	if kind == Date || rest == "" {

@@ -320,16 +320,11 @@ func scaleQuantity(q Value, n *apd.Decimal, divide bool) (Value, bool) {
 			return Value{}, false
 		}
 	}
-	out, ok := new(apd.Decimal), true
+	op := "*"
 	if divide {
-		if n.IsZero() {
-			return Value{}, false
-		}
-		out, ok = divideDecimals(q.Dec, n)
-	} else {
-		_, err := exact.Mul(out, q.Dec, n)
-		out, ok = checked(out, err)
+		op = "/"
 	}
+	out, ok := calculateDecimals(op, q.Dec, n)
 	q.Dec = out
 	return q, ok
 }
@@ -381,8 +376,7 @@ func wholeAmount(d *apd.Decimal, unit string) (amount, millisecs int64, ok bool)
 		if _, err := exact.Mul(&scaled, d, apd.New(1000, 0)); err != nil {
 			return 0, 0, false
 		}
-		d, unit = &scaled, "millisecond"
-		whole, ok := truncated(d)
+		whole, ok := truncated(&scaled)
 		if !ok {
 			return 0, 0, false
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"html"
 	"regexp"
+	resyntax "regexp/syntax"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,22 +166,45 @@ func fnReplace(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 const maxPattern = 4096
 
 var (
-	patterns      sync.Map // pattern -> *regexp.Regexp
+	patterns      sync.Map // pattern -> *pattern
 	patternsCount atomic.Int64
 )
 
 const maxPatterns = 512
 
-// compilePattern compiles a regular expression: "." matches a line end too, as the language says.
-func compilePattern(pattern string, full bool) (*regexp.Regexp, error) {
-	if full {
-		pattern = `^(?:` + pattern + `)$`
-	}
-	return regexp.Compile("(?s)" + pattern)
+// pattern is a compiled regular expression and the size of its program, by which the time of a
+// match grows with each character.
+type pattern struct {
+	*regexp.Regexp
+	size int
 }
 
+// compilePattern compiles a regular expression: "." matches a line end too, as the language says.
+func compilePattern(text string, full bool) (*pattern, error) {
+	if full {
+		text = `^(?:` + text + `)$`
+	}
+	text = "(?s)" + text
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := resyntax.Parse(text, resyntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := resyntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	return &pattern{re, len(program.Inst)}, nil
+}
+
+// run counts the steps of a match on a text.
+func (p *pattern) run(ev *evaluator, s string) bool { return ev.step(len(s) * p.size / 32) }
+
 // patternOf returns the regular expression in the first argument.
-func (c *call) patternOf(ev *evaluator, sc *scope) (*regexp.Regexp, bool) {
+func (c *call) patternOf(ev *evaluator, sc *scope) (*pattern, bool) {
 	if c.pattern != nil {
 		return c.pattern, true
 	}
@@ -194,7 +218,7 @@ func (c *call) patternOf(ev *evaluator, sc *scope) (*regexp.Regexp, bool) {
 		key = "\x00" + text
 	}
 	if hit, ok := patterns.Load(key); ok {
-		return hit.(*regexp.Regexp), true
+		return hit.(*pattern), true
 	}
 	if len(text) > maxPattern || !ev.step(1000+10*len(text)) {
 		ev.fail(fhir.TooCostly, "The regular expression is too long.")
@@ -222,7 +246,9 @@ func fnMatches(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item {
 	if !ok {
 		return dst
 	}
-	ev.step(len(s) / 8)
+	if !re.run(ev, s) {
+		return dst
+	}
 	return append(dst, boolItem(re.MatchString(s)))
 }
 
@@ -239,7 +265,7 @@ func fnReplaceMatches(c *call, ev *evaluator, sc *scope, in, dst []Item) []Item 
 	if re.String() == "(?s)" { // an empty pattern replaces nothing
 		return append(dst, stringItem(s))
 	}
-	if !ev.fits(len(s) * (1 + len(to))) {
+	if !ev.fits(len(s)*(1+len(to))) || !re.run(ev, s) {
 		return dst
 	}
 	return append(dst, stringItem(re.ReplaceAllString(s, goTemplate(to))))
