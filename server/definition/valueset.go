@@ -104,3 +104,14 @@ func (v *ValueSet) HasSystem(system string) bool {
 	_, ok := v.open[system]
 	return ok
 }
+
+// Each calls f with every code that is listed, in no order. It is false when the value set has
+// codes that cannot be listed.
+func (v *ValueSet) Each(f func(system, code string)) bool {
+	for system, codes := range v.codes {
+		for code := range codes {
+			f(system, code)
+		}
+	}
+	return len(v.open) == 0
+}

@@ -53,7 +53,7 @@ func (e *extractor) composite(x *indexed, n *node, v *fhir.Value) {
 // component extracts the values of one component of a composite's node v, each as a tuple that
 // has the first slots of its kind filled.
 func (e *extractor) component(one part, trees []partTree, v *fhir.Value) []Composite {
-	sub := extractor{plan: &plan{set: e.plan.set, typ: e.plan.typ}, base: e.base}
+	sub := extractor{plan: &plan{set: e.plan.set, typ: e.plan.typ}, base: e.base, offset: e.offset}
 	sub.plan.params = []*indexed{{param: one.param}}
 	sub.walker = walker{resource: e.walker.resource, to: &sub}
 	for _, t := range trees {
@@ -102,12 +102,13 @@ const (
 	slotNumber
 	slotNumber2
 	slotString
-	slotNone // no room: the component cannot be told apart and is not indexed
+	slotString2 // in Code2
+	slotNone    // no room: the component cannot be told apart and is not indexed
 )
 
 // slots returns the slot of each component, by the types of the components.
 func (c *compound) slots() []slot {
-	codes, numbers, strings := []slot{slotCode, slotCode2}, []slot{slotNumber, slotNumber2}, []slot{slotString}
+	codes, numbers, strings := []slot{slotCode, slotCode2}, []slot{slotNumber, slotNumber2}, []slot{slotString, slotString2}
 	pop := func(free *[]slot) slot {
 		if len(*free) == 0 {
 			return slotNone
@@ -143,6 +144,8 @@ func (t Composite) with(row Composite, s slot) Composite {
 		t.Lo2, t.Hi2 = row.Lo, row.Hi
 	case slotString:
 		t.Value = row.Value
+	case slotString2:
+		t.Code2 = row.Value
 	}
 	if row.Unit != "" {
 		t.Unit = row.Unit

@@ -89,8 +89,12 @@ func componentCondition(c *compiler, i string, s slot, one criterion) string {
 	case *uris:
 		return code + " = ANY(" + c.arg(x.exact, "text[]") + ")"
 	case *texts:
+		column := i + ".value"
+		if s == slotString2 {
+			column = i + ".code2"
+		}
 		return joined(x.values, " OR ", func(v textValue) string {
-			return i + ".value >= " + c.arg(v.from, "text") + " AND " + i + ".value < " + c.arg(v.to, "text")
+			return column + " >= " + c.arg(v.from, "text") + " AND " + column + " < " + c.arg(v.to, "text")
 		})
 	case *numbers:
 		return joined(x.any, " OR ", func(q quantityCondition) string { return q.condition(c, i+".unit", lo, hi) })

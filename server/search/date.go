@@ -26,17 +26,18 @@ func Timestamp(micros int64) string {
 }
 
 // parseDate reads a date, dateTime or instant of any precision and returns the interval that it
-// means, [lo, hi). Without a time zone it is taken as UTC. Digits beyond microseconds are cut.
+// means, [lo, hi). Without a time zone it is taken as offset minutes east of UTC. Digits beyond
+// microseconds are cut.
 //
 // Searches may leave out the minutes, and may have a space where a plus sign was not escaped.
-func parseDate(text string) (lo, hi int64, ok bool) {
-	p := dateParser{text: text}
+func parseDate(text string, offset int) (lo, hi int64, ok bool) {
+	p := dateParser{text: text, offset: offset}
 	year := p.number(4)
 	if p.bad || year == 0 {
 		return 0, 0, false
 	}
 	if p.done() {
-		return span(year, 1, 1, year+1, 1, 1)
+		return p.span(year, 1, 1, year+1, 1, 1)
 	}
 	p.expect('-')
 	month := p.number(2)
@@ -44,7 +45,7 @@ func parseDate(text string) (lo, hi int64, ok bool) {
 		return 0, 0, false
 	}
 	if p.done() {
-		return span(year, month, 1, year, month+1, 1)
+		return p.span(year, month, 1, year, month+1, 1)
 	}
 	p.expect('-')
 	day := p.number(2)
@@ -52,7 +53,7 @@ func parseDate(text string) (lo, hi int64, ok bool) {
 		return 0, 0, false
 	}
 	if p.done() {
-		return span(year, month, day, year, month, day+1)
+		return p.span(year, month, day, year, month, day+1)
 	}
 	p.expect('T')
 	return p.timeOfDay(year, month, day)
@@ -60,9 +61,10 @@ func parseDate(text string) (lo, hi int64, ok bool) {
 
 // dateParser reads fixed-width fields; bad says that something did not fit.
 type dateParser struct {
-	text string
-	pos  int
-	bad  bool
+	text   string
+	offset int
+	pos    int
+	bad    bool
 }
 
 func (p *dateParser) done() bool { return p.pos == len(p.text) }
@@ -144,7 +146,7 @@ func (p *dateParser) fraction() (micros, width int64) {
 func (p *dateParser) zone() int {
 	switch c := p.peek(); c {
 	case 0:
-		return 0
+		return p.offset
 	case 'Z':
 		p.pos++
 		return 0
@@ -170,9 +172,9 @@ func daysIn(year, month int) int {
 	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-func span(y1, m1, d1, y2, m2, d2 int) (lo, hi int64, ok bool) {
-	return time.Date(y1, time.Month(m1), d1, 0, 0, 0, 0, time.UTC).UnixMicro(),
-		time.Date(y2, time.Month(m2), d2, 0, 0, 0, 0, time.UTC).UnixMicro(), true
+func (p *dateParser) span(y1, m1, d1, y2, m2, d2 int) (lo, hi int64, ok bool) {
+	return time.Date(y1, time.Month(m1), d1, 0, -p.offset, 0, 0, time.UTC).UnixMicro(),
+		time.Date(y2, time.Month(m2), d2, 0, -p.offset, 0, 0, time.UTC).UnixMicro(), true
 }
 
 // epochSeconds is how composites keep a moment among numbers.

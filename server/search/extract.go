@@ -20,7 +20,7 @@ func (c *Catalog) Extract(resource *fhir.Value, base string) (*Rows, bool) {
 	if p == nil {
 		return nil, false
 	}
-	e := extractor{plan: p, base: base}
+	e := extractor{plan: p, base: base, offset: c.Offset}
 	e.walker = walker{resource: resource, to: &e}
 	e.walker.visit(p.rows, resource, nil, 0)
 	e.constants()
@@ -37,6 +37,7 @@ func Extract(set *definition.Set, resource *fhir.Value, base string) (*Rows, boo
 type extractor struct {
 	plan   *plan
 	base   string
+	offset int // see Catalog.Offset
 	walker walker
 	rows   Rows
 }
@@ -51,7 +52,7 @@ func (e *extractor) take(n *node, v, _ *fhir.Value) {
 }
 
 func (e *extractor) index(x *indexed, n *node, v *fhir.Value) {
-	if n.typ.Name == "Extension" {
+	if n.typ.Name == "Extension" && x.compound == nil {
 		e.extension(x, n, v)
 		return
 	}
@@ -229,7 +230,7 @@ func (e *extractor) parts(param int32, v *fhir.Value, wanted map[string]bool) {
 }
 
 func (e *extractor) date(param int32, typ string, v *fhir.Value) {
-	for _, d := range dates(typ, v) {
+	for _, d := range dates(typ, v, e.offset) {
 		d.Param = param
 		d.Wide = d.Lo == pastForever || d.Hi == futureForever || d.Hi-d.Lo > wideDate
 		e.rows.Dates = append(e.rows.Dates, d)
@@ -238,7 +239,7 @@ func (e *extractor) date(param int32, typ string, v *fhir.Value) {
 
 // dates returns the intervals that a value covers. A Timing covers its events and the bounds of
 // its repetition, each for itself.
-func dates(typ string, v *fhir.Value) []Date {
+func dates(typ string, v *fhir.Value, offset int) []Date {
 	switch typ {
 	case "Period":
 		start, end := v.Get("start").Text(), v.Get("end").Text()
@@ -247,14 +248,14 @@ func dates(typ string, v *fhir.Value) []Date {
 		}
 		d := Date{Lo: pastForever, Hi: futureForever}
 		if start != "" {
-			lo, _, ok := parseDate(start)
+			lo, _, ok := parseDate(start, offset)
 			if !ok {
 				return nil
 			}
 			d.Lo = lo
 		}
 		if end != "" {
-			_, hi, ok := parseDate(end)
+			_, hi, ok := parseDate(end, offset)
 			if !ok {
 				return nil
 			}
@@ -268,18 +269,18 @@ func dates(typ string, v *fhir.Value) []Date {
 		var out []Date
 		if list := v.Get("event"); list != nil {
 			for i := range list.Items {
-				out = append(out, dates("dateTime", &list.Items[i])...)
+				out = append(out, dates("dateTime", &list.Items[i], offset)...)
 			}
 		}
 		if bounds := v.Get("repeat").Get("boundsPeriod"); bounds != nil {
-			out = append(out, dates("Period", bounds)...)
+			out = append(out, dates("Period", bounds, offset)...)
 		}
 		return out
 	default:
 		if v.Kind != fhir.String {
 			return nil
 		}
-		lo, hi, ok := parseDate(v.Text())
+		lo, hi, ok := parseDate(v.Text(), offset)
 		if !ok {
 			return nil
 		}
@@ -295,9 +296,9 @@ func (e *extractor) number(param int32, typ string, v *fhir.Value) {
 	switch typ {
 	case "integer", "positiveInt", "unsignedInt":
 		if d, ok := parseDecimal(v.Text()); ok {
-			// A whole number has no implicit precision (R4 search, number). The upper bound is
-			// exclusive, as that of a decimal is.
-			e.addNumber(param, "", d.value, math.Nextafter(d.value, math.Inf(1)))
+			// A whole number has no implicit precision (R4 search, number). The bounds are
+			// exclusive, as those of a decimal are.
+			e.addNumber(param, "", previous(d.value), next(d.value))
 		}
 	case "decimal":
 		if d, ok := parseDecimal(v.Text()); ok {
@@ -358,11 +359,11 @@ func quantities(typ string, v *fhir.Value) []amount {
 	mark := ""
 	switch v.Get("comparator").Text() {
 	case "<":
-		lo, hi, mark = math.Inf(-1), d.value-comparatorGap, "~"
+		lo, hi, mark = math.Inf(-1), previous(d.value-comparatorGap), "~"
 	case "<=":
 		lo, hi, mark = math.Inf(-1), d.value, "~"
 	case ">":
-		lo, hi, mark = d.value+comparatorGap, math.Inf(1), "~"
+		lo, hi, mark = next(d.value+comparatorGap), math.Inf(1), "~"
 	case ">=":
 		lo, hi, mark = d.value, math.Inf(1), "~"
 	}
@@ -426,7 +427,27 @@ func rangeOf(low, high *fhir.Value) []amount {
 	if math.IsInf(lo, -1) && math.IsInf(hi, 1) || lo > hi {
 		return nil
 	}
+	if math.IsInf(lo, -1) || math.IsInf(hi, 1) {
+		return halfRange(first, lo, hi)
+	}
 	return unitForms("~", first.Get("system").Text(), first.Get("code").Text(), first.Get("unit").Text(), lo, hi)
+}
+
+// Marks, behind "~", of a Range with one limit. The other limit is not known (R4 datatypes, Range),
+// so a comparison holds only if it does for every limit there could be: what asks how far the range
+// reaches sees the one that is known, what asks where it ends sees none.
+const (
+	halfKnown = "="
+	halfOpen  = "?"
+)
+
+func halfRange(limit *fhir.Value, lo, hi float64) []amount {
+	system, code, unit := limit.Get("system").Text(), limit.Get("code").Text(), limit.Get("unit").Text()
+	known := hi
+	if math.IsInf(hi, 1) {
+		known = lo
+	}
+	return append(unitForms("~"+halfKnown, system, code, unit, known, known), unitForms("~"+halfOpen, system, code, unit, lo, hi)...)
 }
 
 // sampled covers the values of a series between its stated limits, or as its data give them.

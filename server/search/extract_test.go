@@ -197,13 +197,13 @@ func TestParseDate(t *testing.T) {
 		"2018-10-29T21:12:44 00:00":      {"2018-10-29T21:12:44Z", "2018-10-29T21:12:45Z"},
 		"0001-01-01":                     {"0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"},
 	} {
-		lo, hi, ok := parseDate(text)
+		lo, hi, ok := parseDate(text, 0)
 		if !ok || Timestamp(lo) != want[0] || Timestamp(hi) != want[1] {
 			t.Errorf("%s: %s to %s, %v; want %v", text, Timestamp(lo), Timestamp(hi), ok, want)
 		}
 	}
 	for _, text := range []string{"", "20", "2020-13", "2020-02-30", "2020-2-3", "2020-01-01T", "2020-01-01T25:00Z", "2020-01-01T10:00:00.Z", "foo", "2020-01-01T10:00+25:00", "0000", "2020-01-01Z"} {
-		if _, _, ok := parseDate(text); ok {
+		if _, _, ok := parseDate(text, 0); ok {
 			t.Errorf("%q was read as a date", text)
 		}
 	}

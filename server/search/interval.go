@@ -106,7 +106,7 @@ func scalarConditions(prefix string, x, a, b float64) []numeric {
 		}
 		n.notMidMin, n.notMidMax = 2*(x-slack), 2*(x+slack)
 	case "le":
-		n.loMax = x
+		n.loMax = previous(x)
 	case "ge":
 		n.hiMin = next(x)
 	case "sa":
@@ -115,7 +115,7 @@ func scalarConditions(prefix string, x, a, b float64) []numeric {
 		n.hiMax = previous(x)
 	case "ap":
 		tenth := math.Abs(x) / 10
-		n.loMax, n.hiMin = x+tenth, x-tenth
+		n.loMax, n.hiMin = b+tenth, a-tenth
 	default:
 		n.midMin, n.midMax = 2*(a-slack), previous(2*(b-slack))
 		n.loMax, n.hiMin = b, a
@@ -146,7 +146,7 @@ func rangeConditions(prefix string, x, a, b float64) []numeric {
 		n.hiMax = previous(x)
 	case "ap":
 		tenth := math.Abs(x) / 10
-		n.loMax, n.hiMin = x+tenth, x-tenth
+		n.loMax, n.hiMin = b+tenth, a-tenth
 	default:
 		n.loMin, n.loMax, n.hiMax = a-slack, b, b+slack
 	}

@@ -118,13 +118,16 @@ func (w *world) parse(typ, query string) (*search.Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.catalog.Parse(search.Request{Type: typ, Pairs: pairs, Base: base, Now: time.Now()})
+	return w.catalog.Parse(search.Request{Type: typ, Pairs: pairs, Base: base, Now: now()})
 }
 
 type hit struct {
-	id, mode, key string
-	rid           int64
+	typ, id, mode, key string
+	rid                int64
 }
+
+// now is the moment that the prefix ap measures from.
+func now() time.Time { return time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC) }
 
 // page runs one page and returns its matches and what came along.
 func (w *world) page(s *search.Search, after *search.Position) []hit {
@@ -134,7 +137,7 @@ func (w *world) page(s *search.Search, after *search.Position) []hit {
 	err := w.d.View(context.Background(), db.Clinical, w.caller, func(v *db.View) error {
 		hits, err := v.Search(context.Background(), statement.SQL, statement.Args)
 		for _, h := range hits {
-			out = append(out, hit{h.ID, h.Mode, h.Key, h.RID})
+			out = append(out, hit{definition.TypeName(h.Type), h.ID, h.Mode, h.Key, h.RID})
 		}
 		return err
 	})

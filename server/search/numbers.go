@@ -36,6 +36,12 @@ func newQuantityConditions(prefix, unit string, system bool, x, lo, hi float64) 
 	}
 	for _, n := range rangeConditions(prefix, x, lo, hi) {
 		out = append(out, quantityCondition{"~" + unit, system, n})
+		// Of a Range with one limit (rangeOf).
+		half := "~" + halfKnown
+		if prefix == "eq" || prefix == "ne" || prefix == "sa" || prefix == "eb" {
+			half = "~" + halfOpen
+		}
+		out = append(out, quantityCondition{half + unit, system, n})
 	}
 	return out
 }
@@ -49,8 +55,10 @@ func numberMatch(x, v string) string {
 
 // condition compares the row i of index_number, or that of index_composite.
 func (q quantityCondition) condition(c *compiler, unit, lo, hi string) string {
-	sql := unit + " = " + c.arg(q.unit, "text")
-	if q.system {
+	sql := ""
+	if !q.system {
+		sql = unit + " = " + c.arg(q.unit, "text")
+	} else {
 		sql = unit + " >= " + c.arg(q.unit, "text") + " AND " + unit + " < " + c.arg(prefixEnd(q.unit), "text")
 	}
 	limit := func(value string, op string, x, none float64) {

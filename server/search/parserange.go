@@ -22,7 +22,7 @@ func (p *parser) intervals(values []string, name string) ([]interval, error) {
 	var out []interval
 	for _, v := range values {
 		prefix, text := cutPrefix(v)
-		lo, hi, ok := parseDate(text)
+		lo, hi, ok := parseDate(text, p.catalog.Offset)
 		if !ok {
 			return nil, wrong(name, "%q is no date: yyyy, yyyy-mm, yyyy-mm-dd or yyyy-mm-ddThh:mm:ss with a time zone, after an optional prefix.", cut(v, 64))
 		}

@@ -192,6 +192,10 @@ func (p *parser) token(fields []field, modifier string, values []string, name st
 		return p.text(fields, "", values, name)
 	case "of-type":
 		return p.ofType(fields, values, name)
+	case "in", "not-in":
+		return p.inValueSet(fields, modifier, values, name)
+	case "above", "below":
+		return p.subsumed(fields, modifier, values, name)
 	default:
 		return nil, unsupportedModifier(name, modifier)
 	}
@@ -211,6 +215,10 @@ func (p *parser) token(fields []field, modifier string, values []string, name st
 // parseToken reads code, system|code, |code and system|.
 func parseToken(text, name string) (tokenValue, error) {
 	parts := split(text, '|')
+	if len(parts) > 1 {
+		// A second bar can only belong to the code.
+		parts = []string{parts[0], strings.Join(parts[1:], "|")}
+	}
 	for i, part := range parts {
 		plain, ok := unescape(part)
 		if !ok {
@@ -218,18 +226,14 @@ func parseToken(text, name string) (tokenValue, error) {
 		}
 		parts[i] = plain
 	}
-	switch len(parts) {
-	case 1:
+	if len(parts) == 1 {
 		return tokenValue{code: parts[0], anySystem: true}, nil
-	case 2:
-		v := tokenValue{system: parts[0], code: parts[1], anyCode: parts[1] == ""}
-		if v.system == "" && v.code == "" {
-			return v, wrong(name, "A token must be code, system|code, |code or system|.")
-		}
-		return v, nil
-	default:
-		return tokenValue{}, wrong(name, "A token must be code, system|code, |code or system|; a bar in a code is written \\|.")
 	}
+	v := tokenValue{system: parts[0], code: parts[1], anyCode: parts[1] == ""}
+	if v.system == "" && v.code == "" {
+		return v, wrong(name, "A token must be code, system|code, |code or system|.")
+	}
+	return v, nil
 }
 
 // ofType reads system|code|value: the type and value of an Identifier.
@@ -360,5 +364,8 @@ func (p *parser) targets(text, modifier string, allowed []int16, name string) ([
 	for _, t := range allowed {
 		out = append(out, target{t, text})
 	}
-	return append(out, target{0, text}), nil
+	if modifier == "" {
+		out = append(out, target{0, text})
+	}
+	return out, nil
 }

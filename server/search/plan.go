@@ -57,9 +57,29 @@ type part struct {
 
 // Catalog is the search parameters of a project: those of its FHIR release, and its own.
 type Catalog struct {
+	// Offset is the time zone, in minutes east of UTC, of dates and times that name none, in
+	// resources as in queries. It may not change while the project holds resources.
+	Offset int
+
+	// Terminology answers :in, :not-in, :above and :below of tokens. It may be nil: then only what
+	// the release says of its own required and extensible value sets is known.
+	Terminology Terminology
+
 	set   *definition.Set
 	extra []*definition.SearchParam
 	plans sync.Map // type name -> *plan
+}
+
+// Code is a code of a code system.
+type Code struct{ System, Code string }
+
+// Terminology knows value sets and hierarchies of codes. It looks nothing up outside the project.
+type Terminology interface {
+	// Expand lists the codes of a value set; ok is false if it is unknown or cannot be listed.
+	Expand(valueSet string) (codes []Code, ok bool)
+	// Above lists a code and all that subsume it, Below a code and all that it subsumes.
+	Above(c Code) []Code
+	Below(c Code) []Code
 }
 
 var standard sync.Map // *definition.Set -> *Catalog
@@ -292,7 +312,16 @@ func (p *plan) resolve(sources []source) []source {
 // compoundOf splits a composite into the tuples at the root and those in rows.
 func (p *plan) compoundOf(x *indexed) *compound {
 	c := &compound{}
-	for _, component := range x.param.Components {
+	components := x.param.Components
+	if x.param.ID == "DocumentReference-relationship" && len(components) == 2 {
+		// The specification has the two expressions crosswise: relatesto is the target, relation
+		// the code.
+		components = []definition.Component{
+			{Param: components[0].Param, Expression: components[1].Expression},
+			{Param: components[1].Param, Expression: components[0].Expression},
+		}
+	}
+	for _, component := range components {
 		branches, ok := parsePaths(component.Expression)
 		if !ok || component.Param == nil {
 			x.branches = nil

@@ -51,7 +51,8 @@ type Date struct {
 //	"=m-3.g"        the value in UCUM base units
 //
 // with "~" before it for a Range, SampledData or a quantity with a comparator, for which [Lo, Hi]
-// is what it covers, and for a number of very low precision (isNarrow). Otherwise [Lo, Hi] is the
+// is what it covers ("~=" and "~?" if it has one limit), and for a number of very low precision
+// (isNarrow). Otherwise [Lo, Hi] is the
 // value with its implicit precision, half a unit of the last digit to both sides.
 type Number struct {
 	Param  int32

@@ -62,6 +62,7 @@ func (t *tokens) source(e entry) int32 {
 // rows lists what the values with a code look for.
 func (t *tokens) rows() []tokenRow {
 	var out []tokenRow
+	seen := map[tokenRow]bool{}
 	for _, e := range entries(t.fields) {
 		row := tokenRow{typ: e.typ, param: t.source(e)}
 		for _, v := range t.values {
@@ -73,7 +74,8 @@ func (t *tokens) rows() []tokenRow {
 				if form.anySystem {
 					row.from, row.to = "", lastText
 				}
-				if !slices.Contains(out, row) {
+				if !seen[row] {
+					seen[row] = true
 					out = append(out, row)
 				}
 			}

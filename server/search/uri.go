@@ -19,7 +19,7 @@ func (u *uris) rank() int {
 // addBelow adds a URL and what is below it.
 func (u *uris) addBelow(url string) {
 	u.exact = append(u.exact, key(url))
-	stem := strings.TrimSuffix(url, "/") + "/"
+	stem := url + "/"
 	u.below = append(u.below, textValue{from: stem, to: prefixEnd(stem)})
 }
 
