@@ -58,10 +58,14 @@ func lines(t testing.TB, name string, visit func(line string)) {
 	}
 }
 
-// examples calls visit with each example resource of a file.
+// examples calls visit with each example resource of a file, or with every sample-th.
 func examples(t testing.TB, name string, visit func(file string, resource *fhir.Value)) {
 	t.Helper()
+	n := 0
 	lines(t, name, func(line string) {
+		if n++; n%sample != 0 {
+			return
+		}
 		doc, err := fhir.Parse(line)
 		if err != nil {
 			t.Fatal(err)
