@@ -67,8 +67,11 @@ func (r *request) criterion(typ, query string, most int) (*criterion, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.permitReached(found); err != nil {
+		return nil, err
+	}
 	found.Count = most
-	s := found.Page(search.Scope{Tenant: r.caller.Tenant, Project: r.caller.Project}, nil)
+	s := found.Page(r.scope(), nil)
 	text := typ + "?" + found.Query()
 	return &criterion{typ: typ, text: text, key: lockKey(text), statement: db.Statement{SQL: s.SQL, Args: s.Args}}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -25,13 +24,14 @@ const (
 
 // historyQuery is what the parameters of a history interaction ask for.
 type historyQuery struct {
-	values url.Values
-	count  int
-	since  time.Time // inclusive
-	until  time.Time // inclusive
-	during time.Time // _at: its first instant; zero without _at
-	types  []string  // _type, on the whole project only
-	place  []byte    // of the cursor
+	listing string // path and query in normal form
+	count   int
+	since   time.Time // inclusive
+	until   time.Time // inclusive
+	during  time.Time // _at: its first instant; zero without _at
+	types   []string  // _type, on the whole project only
+	cursor  string
+	place   []byte // of the cursor
 }
 
 // The ends of time as far as Postgres and the program agree on them.
@@ -42,12 +42,12 @@ var (
 
 // parseHistory reads the parameters. What is unknown is refused, because a filter that is silently
 // ignored shows more than was asked for; a client that prefers lenient handling gets it ignored.
-func (r *request) parseHistory() (*historyQuery, error) {
+func (r *request) parseHistory(path string) (*historyQuery, error) {
 	values, err := r.query()
 	if err != nil {
 		return nil, err
 	}
-	q := &historyQuery{values: values, count: defaultCount, since: historyBegin, until: historyEnd}
+	q := &historyQuery{count: defaultCount, since: historyBegin, until: historyEnd}
 	for name, list := range values {
 		value := list[len(list)-1]
 		switch name {
@@ -71,7 +71,7 @@ func (r *request) parseHistory() (*historyQuery, error) {
 			}
 			q.types = strings.Split(value, ",")
 		case cursorParam:
-			q.place, err = r.openCursor(values, value)
+			q.cursor = value
 		default:
 			if !r.lenient() {
 				err = fhir.Errorf(fhir.NotSupported, "A history has the parameters _count, _since, _at, _sort and _type; %q is none of them.", shorten(name)).At(shorten(name))
@@ -82,6 +82,11 @@ func (r *request) parseHistory() (*historyQuery, error) {
 			err = fhir.Errorf(fhir.Invalid, "%s is given more than once.", shorten(name)).At(shorten(name))
 		}
 		if err != nil {
+			return nil, err
+		}
+	}
+	if q.listing = listingOf(path, values); q.cursor != "" {
+		if q.place, err = r.openCursor(q.listing, q.cursor); err != nil {
 			return nil, err
 		}
 	}
@@ -101,7 +106,7 @@ func parseCount(value string) (int, error) {
 
 // historyInstance answers GET [type]/[id]/_history.
 func (s *Server) historyInstance(r *request) error {
-	q, err := r.parseHistory()
+	q, err := r.parseHistory("/" + r.typ + "/" + r.Param("id") + "/_history")
 	if err != nil {
 		return err
 	}
@@ -134,7 +139,7 @@ func (s *Server) historyInstance(r *request) error {
 			next = binary.BigEndian.AppendUint64(next, uint64(total))
 		}
 	}
-	return r.writeHistory("/"+r.typ+"/"+r.Param("id")+"/_history", q, versions, &total, next)
+	return r.writeHistory(q, versions, &total, next)
 }
 
 // countInstance counts the versions that the history lists; ErrNotFound if there never was such a
@@ -190,16 +195,16 @@ func (q *historyQuery) instance(r *request, v *db.View, before int32) ([]db.Vers
 
 // historyType answers GET [type]/_history.
 func (s *Server) historyType(r *request) error {
-	q, err := r.parseHistory()
+	q, err := r.parseHistory("/" + r.typ + "/_history")
 	if err != nil {
 		return err
 	}
-	return s.historyOf(r, q, "/"+r.typ+"/_history", r.plane, []int16{r.typeID})
+	return s.historyOf(r, q, r.plane, []int16{r.typeID})
 }
 
 // historySystem answers GET _history: of all resource types of the project, or those of _type.
 func (s *Server) historySystem(r *request) error {
-	q, err := r.parseHistory()
+	q, err := r.parseHistory("/_history")
 	if err != nil {
 		return err
 	}
@@ -229,10 +234,10 @@ func (s *Server) historySystem(r *request) error {
 		}
 		types = append(types, id)
 	}
-	return s.historyOf(r, q, "/_history", plane, types)
+	return s.historyOf(r, q, plane, types)
 }
 
-func (s *Server) historyOf(r *request, q *historyQuery, path string, plane db.Plane, types []int16) error {
+func (s *Server) historyOf(r *request, q *historyQuery, plane db.Plane, types []int16) error {
 	after := db.HistoryStart(q.until)
 	if q.place != nil {
 		if len(q.place) != 20 {
@@ -262,11 +267,11 @@ func (s *Server) historyOf(r *request, q *historyQuery, path string, plane db.Pl
 			next = binary.BigEndian.AppendUint32(next, uint32(last.Version))
 		}
 	}
-	return r.writeHistory(path, q, versions, nil, next)
+	return r.writeHistory(q, versions, nil, next)
 }
 
-func (r *request) writeHistory(path string, q *historyQuery, versions []db.Version, total *int64, next []byte) error {
-	b := fhir.Bundle{Type: "history", Time: fhir.Now(), Total: total, Links: r.pageLinks(path, q.values, next)}
+func (r *request) writeHistory(q *historyQuery, versions []db.Version, total *int64, next []byte) error {
+	b := fhir.Bundle{Type: "history", Time: fhir.Now(), Total: total, Links: r.pageLinks(q.listing, q.cursor, next)}
 	b.Entries = make([]fhir.BundleEntry, len(versions))
 	for i := range versions {
 		b.Entries[i] = r.historyEntry(&versions[i])

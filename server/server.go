@@ -121,16 +121,22 @@ func (s *Server) routes() []route {
 		{public, GET, fhirBase + "/$versions", 0, s.versions},
 
 		{token, POST, fhirBase, 0, s.process},
+		{token, GET, fhirBase, 0, s.searchSystem},
+		{token, POST, fhirBase + "/_search", 0, s.searchSystem},
 		{token, GET, fhirBase + "/_history", 0, s.historySystem},
 
 		{token, POST, ofType, access.Create, s.create},
 		{token, PUT, ofType, access.Update, s.conditionalUpdate},
 		{token, DELETE, ofType, access.Delete, s.conditionalDelete},
+		{token, GET, ofType, access.Search, s.searchType},
+		{token, POST, ofType + "/_search", access.Search, s.searchType},
 		{token, GET, ofType + "/_history", access.Search, s.historyType},
 
 		{token, GET, resource, access.Read, s.read},
 		{token, PUT, resource, access.Update, s.update},
 		{token, DELETE, resource, access.Delete, s.delete},
+		{token, GET, resource + "/:member", 0, s.searchCompartment},
+		{token, POST, resource + "/:member/_search", 0, s.searchCompartment},
 		{token, GET, resource + "/_history", access.Read, s.historyInstance},
 		{token, GET, resource + "/_history/:vid", access.Read, s.vread},
 	}

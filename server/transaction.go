@@ -253,6 +253,14 @@ func (t *transaction) lockAll(tx *db.Tx) (map[key]*held, error) {
 
 // decide makes the change of an entry; nil if there is nothing to change.
 func (t *transaction) decide(p *step, old *held) (*change, error) {
+	if p.cond != nil {
+		switch hit, _ := p.cond.one(); {
+		case hit != nil && (old == nil || old.deleted || old.version != hit.Version):
+			return nil, db.ErrConflict // as in lockHit
+		case hit == nil && old != nil && !old.deleted:
+			return nil, fhir.Errorf(fhir.Conflict, "Nothing matches the criteria, but there is another resource with this id.").At(p.at() + ".resource.id")
+		}
+	}
 	if err := checkPreconditions(p.header, old); err != nil {
 		return nil, err
 	}

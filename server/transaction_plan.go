@@ -99,6 +99,9 @@ func (t *transaction) locate(p *step) error {
 		return fhir.Errorf(fhir.NotSupported, "A transaction takes POST [type], PUT, PATCH and DELETE [type]/[id] or [type]?[criteria], and GET [type]/[id].").With(http.StatusBadRequest)
 	}
 	if conditional {
+		if err := t.r.permit(typ, access.Search); err != nil {
+			return err
+		}
 		if p.cond, err = t.condition(typ, query); err != nil {
 			return err
 		}

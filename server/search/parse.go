@@ -72,6 +72,7 @@ type Search struct {
 	Includes   []Include
 	Cursor     string       // the cursor as sent, "" on the first page
 	Ignored    []fhir.Issue // what lenient handling left out
+	Reached    []string     // types whose parameters chains and _has ask besides those searched
 	Understood []Pair       // the query without what was left out and without the cursor
 
 	set      *definition.Set

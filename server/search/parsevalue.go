@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 
 	"bulkhead/server/definition"
@@ -11,6 +12,13 @@ import (
 func (p *parser) criterion(plans []*plan, name string, pair Pair, depth int) (criterion, error) {
 	if depth > MaxChain {
 		return nil, tooCostly(pair.Name, "A chain may have %d steps at most.", MaxChain)
+	}
+	if depth > 0 {
+		for _, one := range plans {
+			if !slices.Contains(p.s.Reached, one.typ.Name) {
+				p.s.Reached = append(p.s.Reached, one.typ.Name)
+			}
+		}
 	}
 	if rest, ok := strings.CutPrefix(name, hasPrefix); ok {
 		return p.has(plans, rest, pair, depth)
