@@ -47,16 +47,17 @@ func (s *Server) showAccount(v *visit, status int, p view) error {
 			Began: clock(row.AuthTime), Used: clock(row.LastSeen), Here: bytes.Equal(row.Hash, v.session.hash),
 		}
 	}
-	p.Title = "Your account"
+	p.Title, p.Wide = "Your account", true
 	p.Data = map[string]any{
-		"Session": v.session, "Local": person.Federated == "", "HasTOTP": len(person.TotpSecret) > 0,
+		"Session": v.session, "Role": map[string]string{RoleOwner: "Owner", RoleAdmin: "Administrator", RoleMember: "Member"}[v.session.Role],
+		"Local": person.Federated == "", "HasTOTP": len(person.TotpSecret) > 0,
 		"RecoveryCodes": int(person.RecoveryCodes), "Required": person.NeedsSecondFactor,
 		"Least": minPassword(person.NeedsSecondFactor), "Sessions": rows, "Others": len(rows) > 1,
 	}
 	return v.show(status, "account", p)
 }
 
-func clock(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }
+func clock(at time.Time) string { return at.UTC().Format("2 Jan 2006, 15:04 UTC") }
 
 // browser names what a User-Agent header seems to be. It is for people to know their own sessions by
 // and decides nothing.

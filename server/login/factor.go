@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"html/template"
 	"net/http"
 	"time"
 
@@ -145,13 +146,17 @@ func (s *Server) showSetup(v *visit, status int, problem string) error {
 	if err != nil {
 		return err
 	}
-	picture, err := qrSVG(totpURI(v.tenant.TenantName, v.session.Email, secret))
+	uri := totpURI(v.tenant.TenantName, v.session.Email, secret)
+	picture, err := qrSVG(uri)
 	if err != nil {
 		return err
 	}
 	return v.show(status, "setup", view{
 		Title: "Set up a second factor", Error: problem, Field: "code",
-		Data: map[string]any{"QR": picture, "Key": grouped(base32Text.EncodeToString(secret)), "Required": v.session.at() == stageSetup},
+		Data: map[string]any{
+			"QR": picture, "Key": grouped(base32Text.EncodeToString(secret)), "Required": v.session.at() == stageSetup,
+			"URI": template.URL(uri), // safe: of a scheme that we chose, and escaped
+		},
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -80,6 +81,7 @@ type view struct {
 	Error string // what is wrong with what was typed; "" when nothing is
 	Field string // the name of the field that it is about, which gets the focus
 	Done  string // what was done just now
+	Wide  bool   // more than one form
 	Data  any
 }
 
@@ -111,12 +113,31 @@ func (p view) Integrity() string { return p.visit.server.pages.style.integrity }
 // Icon is the icon.
 func (p view) Icon() string { return p.visit.server.pages.icon.path }
 
-// Invalid gives the attributes of an input: that the error is about it, where to read it, and the focus.
-func (p view) Invalid(field string) template.HTMLAttr {
+// Invalid gives the attributes of an input: the hint that describes it, if any, and when the error is
+// about it, that it is, where to read it, and the focus.
+func (p view) Invalid(field string, hint ...string) template.HTMLAttr {
+	described := strings.Join(hint, " ")
+	wrong := p.Error != "" && p.Field == field
+	if wrong {
+		described = strings.TrimSpace("error " + described)
+	}
+	attributes := ""
+	if described != "" {
+		attributes = `aria-describedby="` + described + `"`
+	}
+	if wrong {
+		attributes += ` aria-invalid="true" autofocus`
+	}
+	return template.HTMLAttr(attributes) // safe: made of names in the templates
+}
+
+// Note repeats the error at the field that it is about, for pages that are longer than the window.
+// It is hidden from screen readers, which have read it at the top.
+func (p view) Note(field string) template.HTML {
 	if p.Error == "" || p.Field != field {
 		return ""
 	}
-	return `aria-invalid="true" aria-describedby="error" autofocus`
+	return template.HTML(`<p class="field-error" aria-hidden="true">` + template.HTMLEscapeString(p.Error) + `</p>`)
 }
 
 // Focus gives the focus to the first field, unless an error wants it elsewhere.
