@@ -23,7 +23,7 @@ func (s *Server) createClient(r *request) error {
 	return s.putClient(r, http.MethodPost, newID(), v)
 }
 
-// updateClient answers PUT ClientApplication/[id].
+// updateClient answers PUT ClientApplication/[id], for a client that was made by POST.
 func (s *Server) updateClient(r *request) error {
 	id := r.Param("id")
 	if err := checkID(id); err != nil {
@@ -54,6 +54,9 @@ func (s *Server) putClient(r *request, method, id string, v fhir.Value) error {
 			if ch.held, err = r.lock(tx, r.typeID, id); err != nil {
 				return err
 			}
+			if ch.held == nil {
+				return clientNotNamed()
+			}
 			if err := checkPreconditions(r.Request().Header, ch.held); err != nil {
 				return err
 			}
@@ -77,6 +80,12 @@ func (s *Server) putClient(r *request, method, id string, v fhir.Value) error {
 		status = http.StatusCreated
 	}
 	return r.answer(status, withSecret(ch.body, secret))
+}
+
+// clientNotNamed refuses to make a client under an id that the caller chose. Ids are unique in the
+// tenant, so whether one is free would tell of the tenant's other projects.
+func clientNotNamed() error {
+	return fhir.Errorf(fhir.NotSupported, "The server names clients: create this one with POST.").With(http.StatusMethodNotAllowed)
 }
 
 // withSecret adds a secret to a resource that is answered, behind the extensions that it has.

@@ -126,24 +126,35 @@ func TestAClientApplicationMustMakeSense(t *testing.T) {
 	}
 }
 
-// TestAClientIDIsTheTenants: two projects of a tenant cannot share one, two tenants can.
-func TestAClientIDIsTheTenants(t *testing.T) {
+// TestTheServerNamesClients: client ids are unique in the tenant, and whether one is free must not
+// tell of another project.
+func TestTheServerNamesClients(t *testing.T) {
 	t.Parallel()
 	d := dbtest.Open(t)
 	s := newServer(t, d.DB)
-	tenant, twin := d.NewTenant(t), d.NewTenant(t)
+	tenant := d.NewTenant(t)
 	one := apiOf(t, s, tenant, tenant.Caller, "main")
 	two := apiOf(t, s, tenant, d.NewProject(t, tenant, "two", "r4"), "two")
-	far := apiOf(t, s, twin, twin.Caller, "main")
-	body := strings.Replace(newClientBody, `"name"`, `"id":"shared","name"`, 1)
-	one.must(201, "PUT", "ClientApplication/shared", body)
-	if got := two.do("PUT", "ClientApplication/shared", body); got.status != 409 {
-		t.Errorf("another project of the tenant: %d %s", got.status, got.body)
+	id, secret := shownSecret(t, one.must(201, "POST", "ClientApplication", newClientBody).body)
+	path := "ClientApplication/" + id
+	withID := func(id string) string { return strings.Replace(newClientBody, `"name"`, `"id":"`+id+`","name"`, 1) }
+	taken := two.must(405, "PUT", path, withID(id))
+	free := two.must(405, "PUT", "ClientApplication/free", withID("free"))
+	if taken.body != free.body {
+		t.Errorf("an id that is taken elsewhere: %s; a free one: %s", taken.body, free.body)
 	}
-	two.must(404, "GET", "ClientApplication/shared", "")
-	two.must(204, "DELETE", "ClientApplication/shared", "")
-	one.must(200, "GET", "ClientApplication/shared", "")
-	far.must(201, "PUT", "ClientApplication/shared", body)
+	two.must(404, "GET", path, "")
+	two.must(204, "DELETE", path, "")
+	one.must(200, "GET", path, "")
+	if one.tokenOf(id, secret) != 200 {
+		t.Error("another project ended the client")
+	}
+	// A client that was deleted may be made again by who had it, with a new secret.
+	one.must(204, "DELETE", path, "")
+	again, fresh := shownSecret(t, one.must(201, "PUT", path, withID(id)).body)
+	if again != id || fresh == secret || one.tokenOf(id, fresh) != 200 || one.tokenOf(id, secret) != 401 {
+		t.Error("a client made again")
+	}
 }
 
 func TestCommandsKeepClientAndResourceInStep(t *testing.T) {
