@@ -16,7 +16,11 @@ func (s *Server) writePlatform(r *request) error {
 		"Project":           {s.createProject, s.updateProject, s.deleteProject},
 		"ClientApplication": {s.createClient, s.updateClient, s.deleteClient},
 	}[r.typ]
-	switch method := r.Request().Method; {
+	method := r.Request().Method
+	if r.Request().Header.Get("If-None-Exist") != "" || method != http.MethodPost && r.Param("id") == "" {
+		return fhir.Errorf(fhir.NotSupported, "%s cannot be written conditionally.", r.typ)
+	}
+	switch {
 	case kind.create == nil:
 	case method == http.MethodPost:
 		return kind.create(r)

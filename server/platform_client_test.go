@@ -157,6 +157,20 @@ func TestTheServerNamesClients(t *testing.T) {
 	}
 }
 
+func TestPlatformTypesAreNotWrittenConditionally(t *testing.T) {
+	t.Parallel()
+	a := newSystemAPI(t)
+	for name, got := range map[string]answer{
+		"create": a.do("POST", "ClientApplication", newClientBody, "If-None-Exist", "name=n"),
+		"update": a.do("PUT", "ClientApplication?name=n", newClientBody),
+		"delete": a.do("DELETE", "ClientApplication?name=n", ""),
+	} {
+		if code, _ := got.outcome(); got.status != 400 || code != "not-supported" {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
 func TestCommandsKeepClientAndResourceInStep(t *testing.T) {
 	t.Parallel()
 	a := newSystemAPI(t)
