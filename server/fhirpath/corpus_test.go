@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,13 +68,18 @@ func eachLine(t testing.TB, name string, visit func(line string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := bufio.NewScanner(z)
-	s.Buffer(nil, 64<<20)
-	for s.Scan() {
-		visit(s.Text())
-	}
-	if s.Err() != nil {
-		t.Fatal(s.Err())
+	r := bufio.NewReaderSize(z, 1<<20)
+	for { // a Scanner would search a long line again from its beginning whenever its buffer grows
+		line, err := r.ReadString('\n')
+		if line != "" {
+			visit(line)
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
