@@ -162,3 +162,50 @@ func TestOverlappingTransactionsNeitherDeadlockNorLose(t *testing.T) {
 		t.Errorf("%d practitioners", len(list))
 	}
 }
+
+// A transaction takes a number of round trips that does not grow with its entries.
+func TestRoundTripsOfATransaction(t *testing.T) {
+	t.Parallel()
+	d := dbtest.Open(t)
+	counted, trips := dbtest.Counted(t, d)
+	tenant := d.NewTenant(t)
+	a := apiOf(t, newServer(t, counted), tenant, tenant.Caller, tenant.ProjectSlug)
+	a.create(doctor("d1"))
+	var all []string
+	for i := range 20 {
+		all = append(all,
+			`POST Patient {"resourceType":"Patient","generalPractitioner":[{"reference":"Practitioner?identifier=urn:x|d1"}]}`,
+			fmt.Sprintf(`PUT Patient/p%d {"resourceType":"Patient","id":"p%d"}`, i, i),
+			fmt.Sprintf(`POST Practitioner ifNoneExist=identifier=urn:x|n%d {"resourceType":"Practitioner","identifier":[{"system":"urn:x","value":"n%d"}]}`, i, i),
+			fmt.Sprintf(`DELETE Patient/none%d`, i),
+			fmt.Sprintf(`GET Patient/p%d`, i))
+	}
+	plain := make([]string, 100)
+	for i := range plain {
+		plain[i] = `POST Patient {"resourceType":"Patient"}`
+	}
+	for name, c := range map[string]struct {
+		bundle string
+		most   int64
+	}{
+		"100 creates":        {transaction(plain...), 1},
+		"100 of every kind":  {transaction(all...), 6},
+		"the same once more": {transaction(all...), 6},
+	} {
+		a.must(200, "POST", "", c.bundle) // its statements are known from here on
+		if got := trips.During(func() { a.must(200, "POST", "", c.bundle) }); got > c.most {
+			t.Errorf("%s: %d round trips, want at most %d", name, got, c.most)
+		} else {
+			t.Logf("%s: %d round trips", name, got)
+		}
+	}
+	for query, want := range map[string]int64{
+		"Patient?_count=10": 1, "Patient?_count=10&_include=Patient:general-practitioner&_revinclude=Observation:subject": 1,
+		"Patient?_total=accurate": 2, "Patient/_history": 1, "_history": 1, "metadata": 0,
+	} {
+		a.must(200, "GET", query, "")
+		if got := trips.During(func() { a.must(200, "GET", query, "") }); got != want {
+			t.Errorf("%s: %d round trips, want %d", query, got, want)
+		}
+	}
+}
