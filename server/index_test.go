@@ -86,6 +86,7 @@ func TestRoundTrips(t *testing.T) {
 		{"read of nothing", "GET", "Patient/nothing", "", 404, 1},
 		{"vread", "GET", "Patient/" + id + "/_history/1", "", 200, 1},
 		{"update", "PUT", "Patient/a", patient, 200, 2},
+		{"conditional update", "PUT", "Patient?family=x&_id=a", patient, 200, 3},
 		{"delete", "DELETE", "Patient/a", "", 204, 2},
 	} {
 		if got := trips.During(func() { a.must(c.status, c.method, c.path, c.body) }); got != c.want {

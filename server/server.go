@@ -28,7 +28,7 @@ type Config struct {
 
 // The limits that hold when Config sets none.
 const (
-	DefaultMaxResource = 16 << 20
+	DefaultMaxResource = 32 << 20
 	DefaultMaxBundle   = 96 << 20
 	DefaultMaxBodies   = 256 << 20
 	DefaultTimeout     = 60 * time.Second
