@@ -47,19 +47,23 @@ func shorten(text string) string {
 // moments are the forms of a date or time and how long each lasts.
 var moments = []struct {
 	layout string
-	end    func(time.Time) time.Time
+	end    func(time.Time) time.Time // nil: fraction says
 }{
 	{"2006", func(t time.Time) time.Time { return t.AddDate(1, 0, 0) }},
 	{"2006-01", func(t time.Time) time.Time { return t.AddDate(0, 1, 0) }},
 	{"2006-01-02", func(t time.Time) time.Time { return t.AddDate(0, 0, 1) }},
 	{"2006-01-02T15:04Z07:00", func(t time.Time) time.Time { return t.Add(time.Minute) }},
-	{"2006-01-02T15:04:05Z07:00", func(t time.Time) time.Time {
-		for unit := time.Second; ; unit /= 10 {
-			if unit <= time.Microsecond || t.Truncate(unit).Equal(t) {
-				return t.Add(unit)
-			}
-		}
-	}},
+	{"2006-01-02T15:04:05Z07:00", nil},
+}
+
+// fraction is how long the last digit of the seconds in text lasts: "12.50" is exact to 10 ms.
+func fraction(text string) time.Duration {
+	_, digits, _ := strings.Cut(text, ".")
+	unit := time.Second
+	for i := 0; i < len(digits) && digits[i] >= '0' && digits[i] <= '9' && unit > time.Microsecond; i++ {
+		unit /= 10
+	}
+	return unit
 }
 
 // parseMoment reads a date, dateTime or instant of the parameter name as the time from start up to
@@ -69,6 +73,9 @@ func parseMoment(name, text string) (start, end time.Time, err error) {
 	for _, m := range moments {
 		if start, err := time.Parse(m.layout, text); err == nil {
 			start = start.UTC().Truncate(time.Microsecond)
+			if m.end == nil {
+				return start, start.Add(fraction(text)), nil
+			}
 			return start, m.end(start), nil
 		}
 	}
