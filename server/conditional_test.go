@@ -96,9 +96,10 @@ func TestCriteriaThatCatchTooMuchAreRefused(t *testing.T) {
 		"", "?", "?&", "?_format=json", "?identifier=", "?identifier", "?identifier=&active=true", "?nonsense=1", "?_include=Patient:organization",
 		"?identifier=urn:mrn|1&_sort=_id", "?identifier=urn:mrn|1;active=true", "?identifier=%zz", "?identifier=urn:mrn|1&_cursor=x", "?identifier=%00",
 	} {
-		for _, method := range []string{"DELETE", "PUT"} {
-			body := map[string]string{"PUT": identified("1")}[method]
-			if got := a.do(method, "Patient"+query, body); got.status != 400 {
+		for _, method := range []string{"DELETE", "PUT", "PATCH"} {
+			body := map[string]string{"PUT": identified("1"), "PATCH": `[]`}[method]
+			contentType := map[string]string{"PUT": "application/fhir+json", "PATCH": jsonPatch}[method]
+			if got := a.do(method, "Patient"+query, body, "Content-Type", contentType); got.status != 400 {
 				t.Errorf("%s %s: %d %s", method, query, got.status, got.body)
 			}
 		}
@@ -122,6 +123,7 @@ func TestConditionsNeedTheScopeToSearch(t *testing.T) {
 	blind.must(403, "POST", "Patient", identified("1"), "If-None-Exist", "identifier=urn:mrn|1")
 	blind.must(403, "PUT", path, identified("1"))
 	blind.must(403, "DELETE", path, "")
+	blind.must(403, "PATCH", path, `[]`, "Content-Type", jsonPatch)
 }
 
 // TestConditionsSeeOneProject is leak class L3: criteria never match another tenant's resource.

@@ -86,10 +86,16 @@ func TestRoundTrips(t *testing.T) {
 		{"read of nothing", "GET", "Patient/nothing", "", 404, 1},
 		{"vread", "GET", "Patient/" + id + "/_history/1", "", 200, 1},
 		{"update", "PUT", "Patient/a", patient, 200, 2},
+		{"patch", "PATCH", "Patient/a", `[{"op":"add","path":"/active","value":true}]`, 200, 2},
+		{"conditional patch", "PATCH", "Patient?family=x&_id=a", `[{"op":"add","path":"/active","value":true}]`, 200, 3},
 		{"conditional update", "PUT", "Patient?family=x&_id=a", patient, 200, 3},
 		{"delete", "DELETE", "Patient/a", "", 204, 2},
 	} {
-		if got := trips.During(func() { a.must(c.status, c.method, c.path, c.body) }); got != c.want {
+		var headers []string
+		if c.method == "PATCH" {
+			headers = []string{"Content-Type", jsonPatch}
+		}
+		if got := trips.During(func() { a.must(c.status, c.method, c.path, c.body, headers...) }); got != c.want {
 			t.Errorf("%s: %d round trips, want %d", c.name, got, c.want)
 		}
 	}

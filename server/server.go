@@ -127,6 +127,7 @@ func (s *Server) routes() []route {
 
 		{token, POST, ofType, access.Create, s.create},
 		{token, PUT, ofType, access.Update, s.conditionalUpdate},
+		{token, PATCH, ofType, access.Update, s.conditionalPatch},
 		{token, DELETE, ofType, access.Delete, s.conditionalDelete},
 		{token, GET, ofType, access.Search, s.searchType},
 		{token, POST, ofType + "/_search", access.Search, s.searchType},
@@ -134,6 +135,7 @@ func (s *Server) routes() []route {
 
 		{token, GET, resource, access.Read, s.read},
 		{token, PUT, resource, access.Update, s.update},
+		{token, PATCH, resource, access.Update, s.patch},
 		{token, DELETE, resource, access.Delete, s.delete},
 		{token, GET, resource + "/:member", 0, s.searchCompartment},
 		{token, POST, resource + "/:member/_search", 0, s.searchCompartment},

@@ -271,7 +271,11 @@ func (t *transaction) decide(p *step, old *held) (*change, error) {
 		}
 		return deletion(p.typ, p.typeID, p.id, old), nil
 	case http.MethodPatch:
-		return nil, fhir.Errorf(fhir.NotSupported, "PATCH in a transaction is not supported.").With(http.StatusBadRequest)
+		apply, err := t.r.entryPatch(p.resource)
+		if err != nil {
+			return nil, err
+		}
+		return t.r.patched(p.typ, p.typeID, p.id, old, apply, p.at()+".resource")
 	}
 	return &change{
 		method: p.method, typ: p.typ, typeID: p.typeID, id: p.id, at: p.at() + ".resource",
