@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -158,9 +157,6 @@ func (s *Server) wantedProject(ctx context.Context, iss issuer, form url.Values)
 	return wanted, nil
 }
 
-// purgeOdds: one assertion in so many takes the tenant's expired ones away.
-const purgeOdds = 100
-
 // checkAsserted checks a client assertion: its claims, its signature by one of the client's keys,
 // and that it was not used before.
 func (s *Server) checkAsserted(ctx context.Context, iss issuer, found *client, token *compactJWS) error {
@@ -181,10 +177,8 @@ func (s *Server) checkAsserted(ctx context.Context, iss issuer, found *client, t
 	}
 	var fresh int64
 	err = s.db.Update(ctx, db.Identity, systemOf(iss.tenant), func(tx *db.Tx) (err error) {
-		if rand.IntN(purgeOdds) == 0 {
-			if err := tx.PurgeAssertions(ctx, iss.tenant); err != nil {
-				return err
-			}
+		if err := s.purge(ctx, tx, iss.tenant); err != nil {
+			return err
 		}
 		fresh, err = tx.Last().UseAssertion(ctx, dbsqlc.UseAssertionParams{
 			TenantID: iss.tenant, ClientID: found.id, Jti: checked.id[:], ExpiresAt: checked.expires,
@@ -202,4 +196,29 @@ func (s *Server) clientKeys(ctx context.Context, iss issuer, found *client, kid 
 		return s.fetcher.Keys(ctx, iss.tenant, found.jwksURI, kid, now)
 	}
 	return parseClientKeys([]byte(found.jwks))
+}
+
+// purgeWait is the time between two purges of one tenant.
+const purgeWait = time.Minute
+
+// purge takes away what a tenant's tables hold of tokens and assertions that have expired, at most
+// once a minute: it reads all of the tenant's rows.
+func (s *Server) purge(ctx context.Context, tx *db.Tx, tenant int32) error {
+	now := time.Now()
+	s.mu.Lock()
+	due := now.After(s.purged[tenant].Add(purgeWait))
+	if due {
+		if len(s.purged) >= maxRings {
+			clear(s.purged)
+		}
+		s.purged[tenant] = now
+	}
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
+	if err := tx.PurgeAssertions(ctx, tenant); err != nil {
+		return err
+	}
+	return tx.PurgeRevoked(ctx, tenant)
 }

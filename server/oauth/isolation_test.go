@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -82,5 +83,36 @@ func TestASuspendedTenantHasNoIssuer(t *testing.T) {
 	}
 	if got := get(t, c.base+"/Patient", token); got.status != http.StatusNotFound {
 		t.Errorf("read: %d %s", got.status, got.text)
+	}
+}
+
+// TestTokenTablesAreReadByKey explains what app.enter() and the token endpoint ask, on tables that
+// were empty when they were planned and have no statistics.
+func TestTokenTablesAreReadByKey(t *testing.T) {
+	t.Parallel()
+	st := openStage(t)
+	c := st.newClient(t)
+	conn := st.Connect(t, "")
+	ctx := context.Background()
+	for _, sql := range []string{
+		"SELECT FROM identity.client WHERE tenant_id = $1 AND id = $2",
+		"SELECT FROM identity.revoked_token WHERE tenant_id = $1 AND jti = $2",
+		"SELECT FROM identity.signing_key WHERE tenant_id = $1 AND kid = $2",
+	} {
+		rows, err := conn.Query(ctx, "EXPLAIN "+sql, c.tenant.System.Tenant, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan string
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				t.Fatal(err)
+			}
+			plan += line + "\n"
+		}
+		if !strings.Contains(plan, "_pkey") || strings.Contains(plan, "Filter") {
+			t.Errorf("%s:\n%s", sql, plan)
+		}
 	}
 }

@@ -34,9 +34,10 @@ type Server struct {
 	fosite fosite.OAuth2Provider
 	tokens *tokenCache
 
-	mu    sync.Mutex
-	rings map[int32]keptRing
-	homes map[[2]int32]dbsqlc.FindHomeRow // by tenant and project
+	mu     sync.Mutex
+	rings  map[int32]keptRing
+	homes  map[[2]int32]dbsqlc.FindHomeRow // by tenant and project
+	purged map[int32]time.Time             // when a tenant's tables were last rid of what has expired
 }
 
 // keptRing is a ring and when it was read.
@@ -72,7 +73,10 @@ func New(database *db.DB, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Registry: registry, config: config, tokens: newTokenCache(), rings: map[int32]keptRing{}, homes: map[[2]int32]dbsqlc.FindHomeRow{}}
+	s := &Server{
+		Registry: registry, config: config, tokens: newTokenCache(), rings: map[int32]keptRing{}, homes: map[[2]int32]dbsqlc.FindHomeRow{},
+		purged: map[int32]time.Time{},
+	}
 	s.fosite = s.newProvider()
 	return s, nil
 }

@@ -31,7 +31,7 @@ func (s *Server) revoke(c echo.Context) error {
 		return s.fail(c, fosite.ErrUnauthorizedClient.WithHint("The token belongs to another client."))
 	}
 	err = s.db.Update(ctx, db.Identity, systemOf(iss.tenant), func(tx *db.Tx) error {
-		if err := tx.PurgeRevoked(ctx, iss.tenant); err != nil {
+		if err := s.purge(ctx, tx, iss.tenant); err != nil {
 			return err
 		}
 		return tx.Last().RevokeToken(ctx, iss.tenant, token.ID, time.Unix(token.Expires, 0))
