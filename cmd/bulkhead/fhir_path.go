@@ -178,7 +178,7 @@ func appendItem(b []byte, set *definition.Set, root, it *fhirpath.Item) []byte {
 }
 
 // itemValue returns an item as JSON: a node as it stands, of what is computed the numbers and
-// Booleans as such and all else as text. It is nil for a primitive without a value.
+// Booleans as such, a type as an object, and all else as text. It is nil for a primitive without a value.
 func itemValue(it *fhirpath.Item) []byte {
 	switch it.Kind {
 	case fhirpath.Node:
@@ -188,6 +188,9 @@ func itemValue(it *fhirpath.Item) []byte {
 		return it.JSON.Append(nil)
 	case fhirpath.Boolean, fhirpath.Integer, fhirpath.Decimal:
 		return []byte(it.Text())
+	case fhirpath.TypeInfo:
+		namespace, name, _ := strings.Cut(it.Text(), ".")
+		return fmt.Appendf(nil, `{"namespace":%q,"name":%q}`, namespace, name)
 	default:
 		return fhir.AppendString(nil, it.Text())
 	}

@@ -26,6 +26,7 @@ func TestPathCommand(t *testing.T) {
 {"line":1,"type":"System.Date","value":"2020"}
 {"line":1,"type":"System.Quantity","value":"4 days"}
 `},
+		"a type":            {patient, []string{"name.type()", "-"}, exitDone, `"value":{"namespace":"FHIR","name":"HumanName"}}` + "\n"},
 		"no input":          {"", []string{"@2024-02-29 + 1 year"}, exitDone, `{"type":"System.Date","value":"2025-02-28"}` + "\n"},
 		"variables":         {"", []string{"%n.sum() + %m", "--var", "n=[1,2]", "--var", "m=3"}, exitDone, `{"type":"System.Integer","value":6}` + "\n"},
 		"without types":     {patient, []string{"name.family.is(String)", "-", "--fhir-version", "none"}, exitDone, `{"line":1,"type":"System.Boolean","value":true}` + "\n"},

@@ -68,12 +68,14 @@ func TestEval(t *testing.T) {
 		"@2020-02-29 + 1 'a'":                               "error",
 		"1 'mg' + 1 'm'":                                    "",
 		"name.given.single()":                               "error",
-		"nme":                                               "",
-		"Observation.value":                                 "",
-		"contact.relationship.coding.exists(code = 'N')":    "true",
-		"9223372036854775807 + 1":                           "",
-		"'a'.matches('(?=b)')":                              "error",
-		"'2020'.toDate() < @2020-05":                        "",
+		`'\p\3'`:                                            "p3",
+		`'a1'.matches('\w\d') and 'a1'.matches('\\w\\d')`:   "true",
+		"nme":               "",
+		"Observation.value": "",
+		"contact.relationship.coding.exists(code = 'N')": "true",
+		"9223372036854775807 + 1":                        "",
+		"'a'.matches('(?=b)')":                           "error",
+		"'2020'.toDate() < @2020-05":                     "",
 	} {
 		if got := evalText(t, env, source); got != want {
 			t.Errorf("%s: got %q, want %q", source, got, want)

@@ -153,8 +153,9 @@ func (l *lexer) number() (token, error) {
 	return token{kind, l.src[start:l.pos], start}, nil
 }
 
-// quoted reads a string or delimited identifier. An escape that the language does not know keeps
-// its backslash: the constraints of FHIR write regular expressions that way.
+// quoted reads a string or delimited identifier. An escape that the language does not know stands
+// for the character itself, but what looks like the escape of a regular expression keeps its
+// backslash: profiles often write '\d+' where the language wants '\\d+'.
 func (l *lexer) quoted(quote byte) (string, error) {
 	start := l.pos
 	l.pos++
@@ -199,11 +200,15 @@ func (l *lexer) escape(b *strings.Builder) bool {
 	case 'u':
 		return l.unicode(b, rest[1:])
 	default:
-		b.WriteByte('\\')
+		if strings.IndexByte(regexpEscapes, c) >= 0 {
+			b.WriteByte('\\')
+		}
 		b.WriteByte(c)
 	}
 	return true
 }
+
+const regexpEscapes = "dDwWsSbB.[](){}+*?^$|-"
 
 func (l *lexer) unicode(b *strings.Builder, hex string) bool {
 	if len(hex) < 4 {
