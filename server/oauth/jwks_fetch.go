@@ -118,11 +118,12 @@ func (f *keyFetcher) checkKeyURL(text string) error {
 	if err != nil || len(text) > 2048 || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
 		return errKeyURL
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !f.loopback) {
-		return errKeyURL
-	}
 	ip, err := netip.ParseAddr(u.Hostname())
-	if err == nil && !public(ip.Unmap()) && (!f.loopback || !ip.Unmap().IsLoopback()) {
+	here := f.loopback && (u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback())
+	switch {
+	case u.Scheme != "https" && (u.Scheme != "http" || !here):
+		return errKeyURL
+	case err == nil && !public(ip.Unmap()) && !here:
 		return errKeyAddress
 	}
 	return nil

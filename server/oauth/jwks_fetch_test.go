@@ -130,6 +130,14 @@ func TestKeyFetcherStaysOutside(t *testing.T) {
 			t.Errorf("%q: got %v", location, err)
 		}
 	}
+	for location, want := range map[string]error{
+		"http://127.0.0.1:1/jwks": nil, "http://localhost/jwks": nil, "https://[::1]/jwks": nil, "https://client.example/jwks": nil,
+		"http://client.example/jwks": errKeyURL, "http://10.0.0.1/jwks": errKeyURL, "https://10.0.0.1/jwks": errKeyAddress,
+	} {
+		if err := newKeyFetcher(true).checkKeyURL(location); !errors.Is(err, want) {
+			t.Errorf("with loopback allowed, %q: got %v", location, err)
+		}
+	}
 	// A name that resolves to the inside passes the first check and is refused when it is dialled.
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
