@@ -36,20 +36,20 @@ WITH wanted AS (
   DELETE FROM identity.attempt e
   WHERE e.tenant_id = $4
     AND e.key = ANY (ARRAY(SELECT a.key FROM identity.attempt a
-                         WHERE a.tenant_id = $4 AND a.changed < now() - interval '2 days' AND a.key <> ALL ($1::bytea[]) LIMIT 20))
+                         WHERE a.tenant_id = $4 AND a.began < now() - interval '2 days' AND a.key <> ALL ($1::bytea[]) LIMIT 20))
 ), counted AS (
-  SELECT w.key, n.failures,
+  SELECT w.key, n.failures, coalesce(a.began, now()) AS began,
          CASE WHEN n.failures < w.free THEN to_timestamp(0)
               ELSE now() + least(900, 30 * power(2, least(n.failures - w.free, 10))) * interval '1 second' END AS blocked_until
   FROM wanted w
-  LEFT JOIN identity.attempt a ON a.tenant_id = $4 AND a.key = w.key AND a.changed > now() - w.window_seconds * interval '1 second'
+  LEFT JOIN identity.attempt a ON a.tenant_id = $4 AND a.key = w.key AND a.began > now() - w.window_seconds * interval '1 second'
   CROSS JOIN LATERAL (SELECT coalesce(a.failures, 0) + 1 AS failures) n
   WHERE (SELECT b.until FROM blocked b) IS NULL
 ), kept AS (
-  INSERT INTO identity.attempt (tenant_id, key, failures, blocked_until, changed)
-  SELECT $4, c.key, c.failures, c.blocked_until, now() FROM counted c
+  INSERT INTO identity.attempt (tenant_id, key, failures, blocked_until, began)
+  SELECT $4, c.key, c.failures, c.blocked_until, c.began FROM counted c
   ON CONFLICT (tenant_id, key) DO UPDATE
-  SET failures = excluded.failures, blocked_until = excluded.blocked_until, changed = excluded.changed
+  SET failures = excluded.failures, blocked_until = excluded.blocked_until, began = excluded.began
 )
 SELECT coalesce(b.until, to_timestamp(0))::timestamptz AS blocked_until FROM blocked b
 `
@@ -64,7 +64,8 @@ type TakeAttemptParams struct {
 // How often something was tried of late. All run as bulkhead_auth.
 // TakeAttempt counts one attempt under each of the keys, before it is known how it ends, and returns
 // until when they are blocked: then nothing is counted. From the attempt number `free` on, each one
-// blocks the next for 30 seconds, 1 minute, 2 and so on up to 15. The caller holds the keys' locks.
+// blocks the next for 30 seconds, 1 minute, 2 and so on up to 15. A count begins anew when its window
+// is over. The caller holds the keys' locks.
 func (q *Queries) TakeAttempt(ctx context.Context, arg TakeAttemptParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, takeAttempt,
 		arg.Keys,

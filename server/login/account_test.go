@@ -94,7 +94,7 @@ func TestInvitation(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.put(s.project.Tenant, "u1", UserSpec{Email: "ada@example.org", Name: "Ada Example", Role: RoleAdmin})
-	link, message, err := s.Invitation(t.Context(), s.project, s.config.BaseURL, "u1")
+	link, message, err := s.Invitation(t.Context(), s.project, s.url, "u1")
 	if err != nil || message.To != "ada@example.org" || !strings.Contains(message.Text, link) || !strings.HasPrefix(message.Text, "Hello Ada Example,") {
 		t.Fatalf("got %q, %+v, %v", link, message, err)
 	}
@@ -106,7 +106,7 @@ func TestInvitation(t *testing.T) {
 	b.signIn("ada@example.org").leads(s, "/account")
 	s.put(s.project.Tenant, "u2", UserSpec{Email: "far@example.org", Role: RoleAdmin, Federated: "idp"})
 	for _, id := range []string{"u2", "nobody"} {
-		if _, _, err := s.Invitation(t.Context(), s.project, s.config.BaseURL, id); !errors.Is(err, db.ErrNotFound) {
+		if _, _, err := s.Invitation(t.Context(), s.project, s.url, id); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("%s: got %v", id, err)
 		}
 	}

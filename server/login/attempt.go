@@ -17,8 +17,8 @@ import (
 	"bulkhead/db/dbsqlc"
 )
 
-// counter is one thing that attempts are counted by: at most free of them in a window, then each
-// makes the next wait, longer and longer, up to 15 minutes. Nobody is locked out for good, since that
+// counter is one thing that attempts are counted by: free of them in a window that begins with the
+// first, then each makes the next wait, longer and longer, up to 15 minutes. Nobody is locked out for good, since that
 // would let a stranger lock anyone out.
 type counter struct {
 	kind   string

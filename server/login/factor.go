@@ -154,22 +154,10 @@ func (s *Server) showSetup(v *visit, status int, problem string) error {
 	return v.show(status, "setup", view{
 		Title: "Set up a second factor", Error: problem, Field: "code",
 		Data: map[string]any{
-			"QR": picture, "Key": grouped(base32Text.EncodeToString(secret)), "Required": v.session.at() == stageSetup,
+			"QR": picture, "Key": grouped(base32Text.EncodeToString(secret), ' '), "Required": v.session.at() == stageSetup,
 			"URI": template.URL(uri), // safe: of a scheme that we chose, and escaped
 		},
 	})
-}
-
-// grouped writes a key in groups of four, for whoever types it.
-func grouped(key string) string {
-	var b []byte
-	for i := range len(key) {
-		if i > 0 && i%4 == 0 {
-			b = append(b, ' ')
-		}
-		b = append(b, key[i])
-	}
-	return string(b)
 }
 
 // setUp turns the second factor on once the person's app shows the right code, and shows the

@@ -88,22 +88,22 @@ func (p *People) redeem(ctx context.Context, tenant int32, kind purpose, secret,
 	})
 }
 
-// Invitation makes an invitation for a person and returns its secret path below the tenant's URL and
-// the message to send. Reset does the same for a new password. db.ErrNotFound when there is no
-// active person of this id who signs in with a password.
-func (p *People) Invitation(ctx context.Context, tenant db.Project, baseURL, id string) (link string, message Mail, err error) {
+// Invitation makes an invitation for a person and returns its link, which opens the account's door
+// once, and the message to send. issuer is the tenant's URL. db.ErrNotFound when there is no active
+// person of this id who signs in with a password.
+func (p *People) Invitation(ctx context.Context, tenant db.Project, issuer, id string) (link string, message Mail, err error) {
 	made, err := p.newLink(ctx, tenant.Tenant, invitationLink, "", id)
-	link = linkURL(baseURL, tenant.TenantSlug, invitationLink, made.secret)
+	link = linkURL(issuer, invitationLink, made.secret)
 	return link, invitationMail(tenant.TenantName, made, link), err
 }
 
 // Reset makes a link by which a person can choose a new password, as Invitation does.
-func (p *People) Reset(ctx context.Context, tenant db.Project, baseURL, id string) (link string, message Mail, err error) {
+func (p *People) Reset(ctx context.Context, tenant db.Project, issuer, id string) (link string, message Mail, err error) {
 	made, err := p.newLink(ctx, tenant.Tenant, resetLink, "", id)
-	link = linkURL(baseURL, tenant.TenantSlug, resetLink, made.secret)
+	link = linkURL(issuer, resetLink, made.secret)
 	return link, resetMail(tenant.TenantName, made, link), err
 }
 
-func linkURL(baseURL, tenant string, kind purpose, secret string) string {
-	return baseURL + "/w/" + tenant + kind.path() + "?code=" + secret
+func linkURL(issuer string, kind purpose, secret string) string {
+	return issuer + kind.path() + "?code=" + secret
 }

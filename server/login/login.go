@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -69,14 +68,6 @@ func New(config Config) (*Server, error) {
 		People: people, config: config, secure: base.Scheme == "https", forms: config.DB.Derive("login form"),
 		crossOrigin: http.NewCrossOriginProtection(), pages: pages, now: time.Now, mailSlots: make(chan struct{}, maxMails),
 	}, nil
-}
-
-func peer(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // Route is one line of the mount list.

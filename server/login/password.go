@@ -59,6 +59,9 @@ func checkPassword(password string, secondFactor bool, about ...string) error {
 	return nil
 }
 
+// NewPassword makes a password of 120 random bits, for an administrator to hand on.
+func NewPassword() string { return randomWord(15) }
+
 // tooSimple finds passwords that have hardly anything in them but repetition, sequences and what is
 // known of the person.
 func tooSimple(password string, about []string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -84,14 +85,7 @@ func (spec UserSpec) Resource() string {
 	return body + "}"
 }
 
-func validRole(role string) bool {
-	for _, known := range roles {
-		if role == known {
-			return true
-		}
-	}
-	return false
-}
+func validRole(role string) bool { return slices.Contains(roles, role) }
 
 // validEmail takes the plain addr-spec of RFC 5322 in ASCII: no display name, no comment, no quoted
 // local part, nothing that could end a header line.
@@ -126,7 +120,7 @@ func PutUser(ctx context.Context, tx *db.Tx, tenant int32, id string, spec UserS
 		State: state, Federated: spec.Federated,
 	})
 	if errors.Is(err, db.ErrDuplicate) {
-		return fhir.Errorf(fhir.Duplicate, "Another user of this tenant has this e-mail address.").At("User.email").Because(err)
+		return fhir.Errorf(fhir.Duplicate, "Another user of this tenant has this e-mail address.").At("User.email")
 	}
 	return err
 }
@@ -213,6 +207,16 @@ func (p *People) ID(ctx context.Context, tenant int32, email string) (id string,
 		return err
 	})
 	return id, err
+}
+
+// CheckPassword holds a password against the rules for somebody who is not there yet.
+// Errors: *PasswordError.
+func (p *People) CheckPassword(ctx context.Context, tenant db.Project, spec UserSpec, password string) error {
+	policy, err := p.Policy(ctx, tenant.Tenant)
+	if err != nil {
+		return err
+	}
+	return checkPassword(password, slices.Contains(policy.SecondFactor, spec.Role), spec.Email, spec.Name, tenant.TenantName)
 }
 
 // SetPassword gives a person a password, ends all their sessions and makes mailed links useless.

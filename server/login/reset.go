@@ -39,7 +39,7 @@ func (s *Server) requestReset(v *visit) error {
 	made, err := s.newLink(ctx, tenant, resetLink, email, "")
 	switch {
 	case err == nil:
-		s.send(ctx, resetMail(v.tenant.TenantName, made, linkURL(s.config.BaseURL, v.tenant.TenantSlug, resetLink, made.secret)))
+		s.send(ctx, resetMail(v.tenant.TenantName, made, linkURL(s.config.BaseURL+"/w/"+v.tenant.TenantSlug, resetLink, made.secret)))
 		v.log("password reset asked for", "")
 	case !errors.Is(err, db.ErrNotFound):
 		return err

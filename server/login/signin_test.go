@@ -157,6 +157,28 @@ func TestThrottleCountsAddresses(t *testing.T) {
 	s.browser().signIn("whoever@example.org").says(s, http.StatusTooManyRequests, "Too many attempts")
 }
 
+func TestThrottleForgetsWithItsWindow(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	key := s.count(s.project.Tenant, counter{"test", 3, time.Hour}, "x")
+	take := func(times int) {
+		t.Helper()
+		for range times {
+			if err := s.attempt(t.Context(), s.project.Tenant, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	take(2)
+	s.sql("UPDATE identity.attempt SET began = now() - interval '59 minutes' WHERE tenant_id = $1", s.project.Tenant)
+	take(1)
+	if _, is := blocked(s.attempt(t.Context(), s.project.Tenant, key)); !is {
+		t.Fatal("an attempt kept the window open")
+	}
+	s.sql("UPDATE identity.attempt SET began = now() - interval '61 minutes', blocked_until = now() WHERE tenant_id = $1", s.project.Tenant)
+	take(3)
+}
+
 func TestThrottleHoldsManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

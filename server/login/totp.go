@@ -92,16 +92,32 @@ func qrSVG(text string) (template.HTML, error) {
 // recoveryCodes is how many codes a person gets to come in without their phone, each good once.
 const recoveryCodes = 10
 
-// newRecoveryCodes makes codes of 80 random bits, written in four groups.
+// newRecoveryCodes makes codes of 80 random bits.
 func newRecoveryCodes() []string {
 	codes := make([]string, recoveryCodes)
 	for i := range codes {
-		var raw [10]byte
-		_, _ = rand.Read(raw[:]) // never fails
-		text := strings.ToLower(base32Text.EncodeToString(raw[:]))
-		codes[i] = text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
+		codes[i] = randomWord(10)
 	}
 	return codes
+}
+
+// randomWord writes n random bytes with a-z and 2-7, in groups of four.
+func randomWord(n int) string {
+	raw := make([]byte, n)
+	_, _ = rand.Read(raw) // never fails
+	return grouped(strings.ToLower(base32Text.EncodeToString(raw)), '-')
+}
+
+// grouped writes a key in groups of four, for whoever types it.
+func grouped(key string, between byte) string {
+	var b []byte
+	for i := range len(key) {
+		if i > 0 && i%4 == 0 {
+			b = append(b, between)
+		}
+		b = append(b, key[i])
+	}
+	return string(b)
 }
 
 // recoveryHash is under what a code is stored. Codes are random and long enough for a fast hash; the
