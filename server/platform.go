@@ -15,6 +15,7 @@ func (s *Server) writePlatform(r *request) error {
 	kind := map[string]struct{ create, update, delete func(*request) error }{
 		"Project":           {s.createProject, s.updateProject, s.deleteProject},
 		"ClientApplication": {s.createClient, s.updateClient, s.deleteClient},
+		"User":              {s.createUser, s.updateUser, s.deleteUser},
 	}[r.typ]
 	method := r.Request().Method
 	if r.Request().Header.Get("If-None-Exist") != "" || method != http.MethodPost && r.Param("id") == "" {

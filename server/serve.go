@@ -35,5 +35,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		err = errors.Join(errors.New("server: requests in flight were cut off"), err, httpServer.Close())
 	}
 	<-failed //nolint:errcheck // it is http.ErrServerClosed
+	if s.Login != nil {
+		s.Login.Close() // mail that is on its way, a minute at most
+	}
 	return err
 }

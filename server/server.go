@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/db"
 	"bulkhead/server/access"
+	"bulkhead/server/login"
 	"bulkhead/server/oauth"
 )
 
@@ -17,6 +18,7 @@ import (
 type Config struct {
 	DB    *db.DB
 	OAuth *oauth.Server // issues tokens and verifies them, and knows the URL that clients use
+	Login *login.Server // serves the pages on which people sign in; nil: there are none
 	Log   *slog.Logger  // nil: slog.Default()
 
 	MaxResource int64         // bytes of a resource as sent, after decompression
@@ -72,6 +74,14 @@ func New(config Config) (*Server, error) {
 	for _, route := range config.OAuth.Routes() {
 		s.echo.Add(route.Method, route.Path, route.Handler)
 	}
+	if config.Login != nil {
+		for _, route := range config.Login.Routes() {
+			s.echo.Add(route.Method, route.Path, route.Handler)
+			if route.Method == http.MethodGet {
+				s.echo.Add(http.MethodHead, route.Path, route.Handler)
+			}
+		}
+	}
 	return s, nil
 }
 
@@ -105,7 +115,7 @@ type route struct {
 // fhirBase is where the FHIR API of a project begins.
 const fhirBase = "/w/:tenant/:project/api/v1/fhir/:version"
 
-// routes is the whole API but for oauth.Routes. HEAD goes wherever GET does.
+// routes is the whole API but for the Routes of oauth and login. HEAD goes wherever GET does.
 func (s *Server) routes() []route {
 	const (
 		GET, POST, PUT, PATCH, DELETE = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
