@@ -35,6 +35,9 @@ two tenants with a project and a client each, loads sample patients into the fir
 prints what to paste. Everything is kept in --data; a second start finds it again. DIR/dev.json holds
 the addresses and secrets, readable by its owner only, and is written when the server is ready.
 
+People sign in at /w/TENANT/login once bulkhead user create has made them; mail to them becomes files
+in DIR/mail, unless BULKHEAD_MAIL says otherwise.
+
 BULKHEAD_PG_BIN names the PostgreSQL binaries to use (15 to 18). Ctrl-C stops everything.
 
 It is for trying things out: addresses are local, traffic is not encrypted, and client secrets lie in
@@ -65,6 +68,9 @@ func dev(ctx context.Context, p program, dir string, o serveOptions, listenChose
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	ctx = d.whileItRuns(ctx)
+	if p.getenv("BULKHEAD_MAIL") == "" {
+		o.mail.target = "file:" + filepath.Join(d.server.Dir(), "mail")
+	}
 	listener, err := listenForDev(ctx, o, listenChosen, say)
 	if err != nil {
 		return err

@@ -104,6 +104,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		newPsqlCommand(p),
 		newServeCommand(p),
 		newTenantCommand(p),
+		newUserCommand(p),
 		newVersionCommand(p),
 	)
 	return root

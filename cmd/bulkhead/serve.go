@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"bulkhead/db"
 	"bulkhead/server"
+	"bulkhead/server/login"
 	"bulkhead/server/oauth"
 )
 
@@ -32,7 +34,9 @@ type serveOptions struct {
 	timeout, drain time.Duration
 	tokenLife      time.Duration
 	logJSON        bool
-	allowLoopback  bool // jwks_uri may be on this machine: dev only
+	mail           mailFlags
+	proxies        []string // networks of trusted proxies
+	allowLoopback  bool     // jwks_uri may be on this machine: dev only
 }
 
 func newServeCommand(p program) *cobra.Command {
@@ -46,8 +50,13 @@ before with bulkhead migrate up.
 
 Every flag may be given by the environment instead: BULKHEAD_LISTEN, BULKHEAD_BASE_URL, BULKHEAD_APP_URL,
 BULKHEAD_AUTH_URL, BULKHEAD_MASTER_KEY, BULKHEAD_MASTER_KEY_FILE, BULKHEAD_TLS_CERT, BULKHEAD_TLS_KEY,
-BULKHEAD_MAX_CONNS. A secret does not belong in the list of processes. Database URLs take sslmode,
+BULKHEAD_MAX_CONNS, BULKHEAD_MAIL, BULKHEAD_MAIL_FROM, BULKHEAD_TRUSTED_PROXIES. A secret does not belong in the list of processes. Database URLs take sslmode,
 sslrootcert, several hosts and target_session_attrs as libpq does.
+
+` + mailHelp + `
+
+Failed sign-ins are counted by the address that they come from. Behind a proxy, name its network with
+--trusted-proxy, or everybody shares the proxy's address.
 
 SIGTERM and SIGINT end it: no new request is taken, those in flight are finished. A second signal
 ends it at once.`,
@@ -81,6 +90,8 @@ ends it at once.`,
 	f.DurationVar(&o.drain, "drain", server.DefaultDrainTime, "longest wait for requests in flight at the end")
 	f.DurationVar(&o.tokenLife, "token-life", 5*time.Minute, "life of client-credentials tokens")
 	f.BoolVar(&o.logJSON, "log-json", false, "log JSON lines")
+	o.mail.add(cmd)
+	f.StringSliceVar(&o.proxies, "trusted-proxy", nil, "network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 (BULKHEAD_TRUSTED_PROXIES)")
 	cmd.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 	return cmd
 }
@@ -100,6 +111,9 @@ func (o *serveOptions) fromEnvironment(getenv func(string) string) error {
 			return usagef("BULKHEAD_MAX_CONNS must be a number")
 		}
 		o.maxConns = n
+	}
+	if text := getenv("BULKHEAD_TRUSTED_PROXIES"); text != "" && len(o.proxies) == 0 {
+		o.proxies = strings.Split(text, ",")
 	}
 	if o.listen == "" {
 		o.listen = "127.0.0.1:8080"
@@ -182,8 +196,13 @@ func newServer(ctx context.Context, p program, d *database, address net.Addr, o 
 	if o.logJSON {
 		handler = slog.NewJSONHandler(p.stderr, nil)
 	}
+	pages, err := newPages(p, opened, base, slog.New(handler), o)
+	if err != nil {
+		opened.Close()
+		return nil, nil, err
+	}
 	s, err := server.New(server.Config{
-		DB: opened, OAuth: issuer, Log: slog.New(handler),
+		DB: opened, OAuth: issuer, Login: pages, Log: slog.New(handler),
 		MaxResource: o.maxResource, MaxBundle: o.maxBundle, Timeout: o.timeout, DrainTime: o.drain,
 	})
 	if err != nil {
@@ -191,6 +210,21 @@ func newServer(ctx context.Context, p program, d *database, address net.Addr, o 
 		return nil, nil, err
 	}
 	return s, opened, nil
+}
+
+// newPages builds the pages on which people sign in.
+func newPages(p program, opened *db.DB, base string, log *slog.Logger, o serveOptions) (*login.Server, error) {
+	config := login.Config{DB: opened, BaseURL: base, Log: log}
+	var err error
+	if config.Mailer, err = o.mail.open(p, base); err != nil {
+		return nil, err
+	}
+	if len(o.proxies) > 0 {
+		if config.Address, err = login.BehindProxies(o.proxies); err != nil {
+			return nil, usagef("--trusted-proxy: %v", err)
+		}
+	}
+	return login.New(config)
 }
 
 // defaultBase is the address as a URL; one that listens everywhere is reached as localhost.
