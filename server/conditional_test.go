@@ -184,3 +184,25 @@ func TestAConditionThatCeasesToHoldIsLookedUpAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenEndsOfPeriodsAreWithoutEnd looks through the index for what the period covers.
+func TestOpenEndsOfPeriodsAreWithoutEnd(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	encounter := func(id, period string) string {
+		return `{"resourceType":"Encounter","id":"` + id + `","status":"planned","class":{"code":"AMB"},"period":` + period + `}`
+	}
+	a.must(201, "PUT", "Encounter/since", encounter("since", `{"start":"2000-01-01"}`))
+	a.must(201, "PUT", "Encounter/until", encounter("until", `{"end":"1990-12-31"}`))
+	for query, want := range map[string]int{
+		"_id=since&date=gt9998": 200, "_id=since&date=lt2000-01-02": 200, "_id=since&date=lt2000": 201, "_id=since&date=2000": 201, "_id=since&date=sa1999": 200,
+		"_id=until&date=lt0002": 200, "_id=until&date=ge1990-12-31": 200, "_id=until&date=gt1991": 201, "_id=until&date=eb1991": 200, "_id=until&date=1990": 201,
+	} {
+		got := a.do("POST", "Encounter", encounter("x", `{"start":"1995","end":"1995"}`), "If-None-Exist", query)
+		if got.status != want {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	a.must(200, "PUT", "Encounter/since", encounter("since", `{"start":"2000-01-01","end":"2000-01-02"}`))
+	a.must(201, "POST", "Encounter", encounter("x", `{"start":"1995","end":"1995"}`), "If-None-Exist", "_id=since&date=gt9998")
+}

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"bulkhead/db"
@@ -107,7 +106,7 @@ func takeCount(query string) (rest string, count int, err error) {
 		return "", 0, fhir.Errorf(fhir.TooCostly, "A conditional delete takes at most _count=%d.", maxDelete).At("_count")
 	}
 	values.Del("_count")
-	return url.Values(values).Encode(), count, nil
+	return values.Encode(), count, nil
 }
 
 // deletions locks what was found, all in one round trip, and makes the changes that delete it.
