@@ -78,6 +78,14 @@ func TestAReferenceMustLeadToSomethingInTheProject(t *testing.T) {
 	}
 	a.must(201, "POST", "Observation", observation(here))
 	before := a.count()
+	for _, reference := range []string{"Group/none", baseURL + a.path + "/Patient/none", baseURL + a.path + "/Patient/none/_history/1", "Patient/none/_history/1"} {
+		a.must(422, "POST", "Observation", strings.ReplaceAll(observation(""), "Patient/", reference))
+	}
+	for _, reference := range []string{baseURL + a.path + "/Patient/" + here, "https://elsewhere.example/Patient/none", "urn:uuid:4d0a5fd1-8d3b-4a8e-9c55-6f1d1f7f6b5e"} {
+		a.must(201, "POST", "Observation", strings.ReplaceAll(observation(""), "Patient/", reference))
+	}
+	a.must(400, "POST", "Observation", strings.ReplaceAll(observation(""), "Patient/", "Patient?identifier=x"))
+	before = a.count()
 	missing := a.must(422, "POST", "Observation", observation("nothing"))
 	foreign := a.must(422, "POST", "Observation", observation(there))
 	if !strings.Contains(missing.body, `"expression":["Observation.subject.reference"]`) {

@@ -63,7 +63,7 @@ func (r *request) prepare(method, typ string, typeID int16, id string, v fhir.Va
 	if id != "" {
 		ch.name(id)
 	}
-	ch.targets = validate.References(r.set, &ch.value)
+	ch.targets = validate.References(r.set, &ch.value, r.base)
 	rows, ok := search.Extract(r.set, &ch.value, r.base)
 	if !ok {
 		return nil, errors.New("server: no index rows for the type " + typ)
@@ -222,8 +222,14 @@ func (p *plan) gatherChecks() error {
 			switch {
 			case written && !there:
 				return dangling(check{target: t, change: ch})
-			case written || seen[name] || definition.IsPlatform(ch.typ) != definition.IsPlatform(t.Type):
-				continue // the planes cannot see one another
+			case written || seen[name]:
+				continue
+			case definition.IsPlatform(ch.typ) != definition.IsPlatform(t.Type):
+				// The planes cannot see one another; what the project cannot hold is not there.
+				if _, _, err := p.r.resourceType(t.Type); err != nil {
+					return dangling(check{target: t, change: ch})
+				}
+				continue
 			case t.ID == "":
 				return fhir.Errorf(fhir.ValueInvalid, "A conditional reference is allowed in a transaction only.").At(ch.expression(t.Path))
 			}

@@ -59,7 +59,7 @@ func (t *transaction) index() error {
 		if !ok {
 			return errors.New("server: no index rows for the type " + p.typ)
 		}
-		p.rows, p.refers = rows, validate.References(t.r.set, &p.value)
+		p.rows, p.refers = rows, validate.References(t.r.set, &p.value, t.r.base)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"strconv"
+	"strings"
 
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
@@ -16,15 +17,16 @@ type Target struct {
 }
 
 // References returns the distinct targets of the literal relative references in a resource, and
-// of the conditional ones, in the order they stand in it. References in contained resources count; what stands inside the
-// entries of a Bundle or the parameters of Parameters does not, because it is of another
-// resource. A resource that Resource would refuse may yield less.
-func References(set *definition.Set, v *fhir.Value) []Target {
+// of the conditional ones, in the order they stand in it. An absolute reference below base, the
+// URL of the project's FHIR API, counts as a relative one; base may be "". References in contained
+// resources count; what stands inside the entries of a Bundle or the parameters of Parameters does
+// not, because it is of another resource. A resource that Resource would refuse may yield less.
+func References(set *definition.Set, v *fhir.Value, base string) []Target {
 	t := set.ResourceType(v.Get("resourceType").Text())
 	if t == nil {
 		return nil
 	}
-	f := finder{core: coreOf(set)}
+	f := finder{core: coreOf(set), base: base}
 	f.path = append(f.path, t.Name...)
 	f.object(v, t.Block)
 	return f.found
@@ -33,6 +35,7 @@ func References(set *definition.Set, v *fhir.Value) []Target {
 // finder walks down the fields that hold objects; primitives are passed over.
 type finder struct {
 	*core
+	base  string
 	path  []byte
 	found []Target
 }
@@ -92,7 +95,11 @@ func (f *finder) value(v *fhir.Value, field *definition.Field) {
 }
 
 func (f *finder) note(text string) {
-	r := ParseReference(f.set, text)
+	own := text
+	if rest, ok := strings.CutPrefix(text, f.base); ok && f.base != "" && strings.HasPrefix(rest, "/") {
+		own = rest[1:]
+	}
+	r := ParseReference(f.set, own)
 	if r.Form != RelativeReference && r.Form != ConditionalReference {
 		return
 	}

@@ -166,10 +166,11 @@ func TestReferencesAreFound(t *testing.T) {
 		"contained":[{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}],
 		"subject":{"reference":"Patient/1","_reference":{"extension":[{"url":"a:b","valueReference":{"reference":"Group/g"}}]}},
 		"focus":[{"reference":"#p"},{"reference":"Patient/1"},{"reference":"Device/d/_history/3"}],
-		"performer":[{"reference":"https://example.org/Practitioner/1"},{"reference":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520"},{"reference":"Practitioner?x=y"}],
+		"performer":[{"reference":"https://example.org/Practitioner/1"},{"reference":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520"},{"reference":"Practitioner?x=y"},
+			{"reference":"https://here.example/fhir/Practitioner/2"},{"reference":"https://here.example/fhirs/Practitioner/3"}],
 		"component":[{"code":{"text":"b"},"extension":[{"url":"c:d","valueReference":{"reference":"Location/l"}}]}]}`)
 	var got []string
-	for _, target := range validate.References(definition.For(fhir.R4), v) {
+	for _, target := range validate.References(definition.For(fhir.R4), v, "https://here.example/fhir") {
 		got = append(got, fmt.Sprintf("%s/%s %s", target.Type, target.ID, target.Path))
 	}
 	want := []string{
@@ -178,13 +179,14 @@ func TestReferencesAreFound(t *testing.T) {
 		"Group/g Observation.subject.reference.extension[0].valueReference.reference",
 		"Device/d Observation.focus[2].reference",
 		"Practitioner/ Observation.performer[2].reference",
+		"Practitioner/2 Observation.performer[3].reference",
 		"Location/l Observation.component[0].extension[0].valueReference.reference",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 	bundle := parse(t, `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","managingOrganization":{"reference":"Organization/o"}}}]}`)
-	if found := validate.References(definition.For(fhir.R4), bundle); found != nil {
+	if found := validate.References(definition.For(fhir.R4), bundle, ""); found != nil {
 		t.Errorf("references of a Bundle's entries are not the Bundle's: %v", found)
 	}
 }
@@ -217,7 +219,7 @@ func BenchmarkReferences(b *testing.B) {
 	v := parse(b, observation)
 	b.ReportAllocs()
 	for b.Loop() {
-		validate.References(set, v)
+		validate.References(set, v, "")
 	}
 }
 
@@ -240,7 +242,7 @@ func FuzzResource(f *testing.F) {
 			if issues := validate.Resource(set, &v); len(issues) > validate.MaxIssues {
 				t.Errorf("%d issues", len(issues))
 			}
-			validate.References(set, &v)
+			validate.References(set, &v, "")
 		}
 	})
 }
