@@ -54,28 +54,21 @@ func (s *Server) searchCompartment(r *request) error {
 }
 
 // answerSearch runs a search and answers with a page of it. The page is one statement, whatever
-// comes along with it; only a count that was asked for is another.
+// comes along with it; a count that was asked for is another, in the same round trip.
 func (s *Server) answerSearch(r *request, path string, plane db.Plane, asked search.Request) error {
 	var err error
 	if asked.Pairs, err = r.searchPairs(); err != nil {
 		return err
 	}
-	asked.Lenient, asked.Base, asked.Now = r.lenient(), r.base, time.Now()
-	found, err := search.Parse(r.set, asked)
+	p, err := r.newSearch(path, plane, asked)
 	if err != nil {
 		return err
 	}
-	if err := r.permitSearch(found, asked, plane); err != nil {
+	err = s.DB.View(r.ctx(), plane, r.caller, func(v *db.View) error {
+		found, err := v.SearchAll(r.ctx(), p.statements())
+		p.take(found)
 		return err
-	}
-	p := searchPage{r: r, found: found, listing: path}
-	if query := found.Query(); query != "" {
-		p.listing += "?" + query
-	}
-	if err := p.openCursor(); err != nil {
-		return err
-	}
-	err = s.DB.View(r.ctx(), plane, r.caller, func(v *db.View) error { return p.read(r, v) })
+	})
 	if err != nil {
 		return err
 	}
@@ -84,6 +77,23 @@ func (s *Server) answerSearch(r *request, path string, plane db.Plane, asked sea
 		return err
 	}
 	return r.answer(http.StatusOK, string(b.Append(make([]byte, 0, b.Size()))))
+}
+
+// newSearch understands a search and checks who asks for it.
+func (r *request) newSearch(path string, plane db.Plane, asked search.Request) (*searchPage, error) {
+	asked.Lenient, asked.Base, asked.Now = r.lenient(), r.base, time.Now()
+	found, err := search.Parse(r.set, asked)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.permitSearch(found, asked, plane); err != nil {
+		return nil, err
+	}
+	p := &searchPage{r: r, found: found, listing: path}
+	if query := found.Query(); query != "" {
+		p.listing += "?" + query
+	}
+	return p, p.openCursor()
 }
 
 // searchPairs returns the parameters of the URL and, of POST _search, those of the body.
@@ -156,9 +166,10 @@ func (r *request) permitReached(found *search.Search) error {
 type searchPage struct {
 	r       *request
 	found   *search.Search
-	listing string   // path and query as understood
-	place   []byte   // where it starts; empty for the first page
-	before  [][]byte // where the pages before it start, the last few of them
+	listing string           // path and query as understood
+	place   []byte           // where it starts; empty for the first page
+	after   *search.Position // the same
+	before  [][]byte         // where the pages before it start, the last few of them
 	hits    []db.Hit
 	total   *int64
 }
@@ -167,6 +178,7 @@ type searchPage struct {
 // a length byte before it.
 const maxBefore = 8
 
+// openCursor finds where the page starts.
 func (p *searchPage) openCursor() error {
 	if p.found.Cursor == "" {
 		return nil
@@ -182,7 +194,10 @@ func (p *searchPage) openCursor() error {
 	}
 	p.place = p.before[len(p.before)-1]
 	p.before = p.before[:len(p.before)-1]
-	return nil
+	if len(p.place) > 0 {
+		p.after, err = search.ParsePlace(p.place)
+	}
+	return err
 }
 
 // cursor seals the starts of pages; the last one is that of the page it leads to.
@@ -195,29 +210,32 @@ func (p *searchPage) cursor(places [][]byte) string {
 	return p.r.sealCursor(p.listing, b)
 }
 
-func (p *searchPage) read(r *request, v *db.View) error {
+// statements are what the page needs: the count, if one was asked for, and the page itself.
+func (p *searchPage) statements() []db.Statement {
+	var list []db.Statement
 	if p.found.CountOnly || p.found.Total != "none" {
-		count := p.found.CountMatches(r.scope())
-		total, err := v.Count(r.ctx(), count.SQL, count.Args)
-		if err != nil {
-			return err
+		count := p.found.CountMatches(p.r.scope())
+		// A row like all others, so that both are read in one round trip; rid is the count.
+		list = append(list, db.Statement{
+			SQL: "SELECT 0::smallint, '', 0, now(), '', (" + count.SQL + ")::bigint, 'count', ''", Args: count.Args,
+		})
+	}
+	if !p.found.CountOnly {
+		page := p.found.Page(p.r.scope(), p.after)
+		list = append(list, db.Statement{SQL: page.SQL, Args: page.Args})
+	}
+	return list
+}
+
+// take keeps what the statements found.
+func (p *searchPage) take(found [][]db.Hit) {
+	for _, hits := range found {
+		if len(hits) == 1 && hits[0].Mode == "count" {
+			p.total = &hits[0].RID
+		} else {
+			p.hits = hits
 		}
-		p.total = &total
 	}
-	if p.found.CountOnly {
-		return nil
-	}
-	var after *search.Position
-	if len(p.place) > 0 {
-		var err error
-		if after, err = search.ParsePlace(p.place); err != nil {
-			return err
-		}
-	}
-	page := p.found.Page(r.scope(), after)
-	var err error
-	p.hits, err = v.Search(r.ctx(), page.SQL, page.Args)
-	return err
 }
 
 // bundle puts the page together from the bytes that are stored.

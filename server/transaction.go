@@ -39,6 +39,8 @@ type step struct {
 	rows   *search.Rows
 	refers []validate.Target
 
+	search *searchPage // of a GET
+
 	change *change
 	found  *db.Hit // what ifNoneExist found: nothing is stored
 }
@@ -288,30 +290,72 @@ func (t *transaction) decide(p *step, old *held) (*change, error) {
 func (t *transaction) read(tx *db.Tx) error {
 	find := dbsqlc.ReadResourcesParams{TenantID: t.r.caller.Tenant, ProjectID: t.r.caller.Project}
 	for _, p := range t.steps {
-		if p.method == http.MethodGet || p.method == http.MethodHead {
+		switch {
+		case p.method != http.MethodGet && p.method != http.MethodHead:
+		case p.search == nil:
 			find.Types = append(find.Types, p.typeID)
 			find.Ids = append(find.Ids, p.id)
 		}
+	}
+	if err := t.searchAll(tx); err != nil {
+		return err
+	}
+	if find.Ids == nil {
+		return nil
 	}
 	rows, err := tx.ReadResources(t.r.ctx(), find)
 	if err != nil {
 		return err
 	}
+	found := make(map[key]*dbsqlc.ReadResourcesRow, len(rows))
+	for i := range rows {
+		found[key{definition.TypeName(rows[i].Type), rows[i].ID}] = &rows[i]
+	}
 	for _, p := range t.steps {
-		if p.method != http.MethodGet && p.method != http.MethodHead {
+		if p.search != nil || p.method != http.MethodGet && p.method != http.MethodHead {
 			continue
 		}
-		at := slices.IndexFunc(rows, func(row dbsqlc.ReadResourcesRow) bool { return row.Type == p.typeID && row.ID == p.id })
+		row := found[key{p.typ, p.id}]
 		switch {
-		case at < 0:
+		case row == nil:
 			return p.named(notFound(), "")
-		case rows[at].Deleted:
-			return p.named(t.r.gone(rows[at].Version, rows[at].LastUpdated), "")
+		case row.Deleted:
+			return p.named(t.r.gone(row.Version, row.LastUpdated), "")
 		}
-		row := rows[at]
-		p.answer = fhir.BundleResponse{Status: http.StatusOK, ETag: etag(row.Version), LastModified: row.LastUpdated}
+		p.entry.answer = fhir.BundleResponse{Status: http.StatusOK, ETag: etag(row.Version), LastModified: row.LastUpdated}
 		if p.method == http.MethodGet {
 			p.body = row.Body
+		}
+	}
+	return nil
+}
+
+// searchAll answers the entries that search, all in one round trip.
+func (t *transaction) searchAll(tx *db.Tx) error {
+	var all []db.Statement
+	for _, p := range t.steps {
+		if p.search != nil {
+			all = append(all, p.search.statements()...)
+		}
+	}
+	found, err := tx.SearchAll(t.r.ctx(), nil, all)
+	if err != nil {
+		return err
+	}
+	for _, p := range t.steps {
+		if p.search == nil {
+			continue
+		}
+		n := len(p.search.statements())
+		p.search.take(found[:n])
+		found = found[n:]
+		page, err := p.search.bundle()
+		if err != nil {
+			return p.named(err, "")
+		}
+		p.entry.answer = fhir.BundleResponse{Status: http.StatusOK}
+		if p.method == http.MethodGet {
+			p.body = string(page.Append(make([]byte, 0, page.Size())))
 		}
 	}
 	return nil

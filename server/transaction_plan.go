@@ -83,10 +83,21 @@ func (t *transaction) locate(p *step) error {
 		return fhir.Errorf(fhir.NotSupported, "%s cannot be part of a transaction; send it alone or in a batch.", typ).With(http.StatusBadRequest)
 	}
 	p.typ, p.typeID = typ, typeID
-	if err := t.r.permit(typ, interactions[p.method]); err != nil {
+	searches := len(segments) == 1 && (p.method == http.MethodGet || p.method == http.MethodHead)
+	do := interactions[p.method]
+	if searches {
+		do = access.Search
+	}
+	if err := t.r.permit(typ, do); err != nil {
 		return err
 	}
 	switch {
+	case searches:
+		pairs, err := search.Pairs(query)
+		if err == nil {
+			p.search, err = t.r.newSearch("/"+typ, db.Clinical, search.Request{Type: typ, Pairs: pairs})
+		}
+		return err
 	case p.method == http.MethodPost && len(segments) == 1 && !conditional:
 		p.own = newID()
 		p.id = p.own
@@ -96,7 +107,7 @@ func (t *transaction) locate(p *step) error {
 		p.id = segments[1]
 	case (p.method == http.MethodPut || p.method == http.MethodPatch || p.method == http.MethodDelete) && len(segments) == 1 && conditional:
 	default:
-		return fhir.Errorf(fhir.NotSupported, "A transaction takes POST [type], PUT, PATCH and DELETE [type]/[id] or [type]?[criteria], and GET [type]/[id].").With(http.StatusBadRequest)
+		return fhir.Errorf(fhir.NotSupported, "A transaction takes POST [type], PUT, PATCH and DELETE [type]/[id] or [type]?[criteria], and GET [type]/[id] or [type]?[parameters].").With(http.StatusBadRequest)
 	}
 	if conditional {
 		if err := t.r.permit(typ, access.Search); err != nil {
