@@ -18,11 +18,13 @@ type Project struct {
 	FHIRVersion             string // r4 or r4b
 	State                   string // active, suspended or deleting; the tenant's, unless that is active
 	AllowDanglingReferences bool
+	LenientValidation       bool // structure only: no bindings, invariants and profiles
 }
 
 // settings are the members of directory.project.settings that the program knows.
 type settings struct {
-	AllowDanglingReferences bool `json:"allowDanglingReferences"`
+	AllowDanglingReferences bool   `json:"allowDanglingReferences"`
+	Validation              string `json:"validation"` // strict (also when it is empty) or lenient
 }
 
 // projectLife bounds how long a changed setting may go unseen. Suspension does not wait for it:
@@ -61,7 +63,7 @@ func (d *DB) FindProject(ctx context.Context, tenant, project string) (Project, 
 	found := Project{
 		Tenant: row.TenantID, Project: row.ProjectID, TenantSlug: tenant, Slug: project,
 		TenantName: row.TenantName, Name: row.ProjectName, FHIRVersion: row.FhirVersion, State: row.State,
-		AllowDanglingReferences: set.AllowDanglingReferences,
+		AllowDanglingReferences: set.AllowDanglingReferences, LenientValidation: set.Validation == "lenient",
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

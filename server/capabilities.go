@@ -204,7 +204,27 @@ func describeType(b []byte, set *definition.Set, t *definition.Type, revincludes
 		}
 		b = append(b, ']')
 	}
-	return append(b, '}')
+	return append(describeOperations(b, t), '}')
+}
+
+// describeOperations lists the operations on a type.
+func describeOperations(b []byte, t *definition.Type) []byte {
+	first := true
+	for _, op := range operations {
+		if op.types != nil && !slices.Contains(op.types, t.Name) || op.types == nil && t.Platform {
+			continue
+		}
+		if first {
+			b = append(b, `,"operation":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b, first = append(b, `{"name":"`+op.code+`","definition":"`+op.url+`"}`...), false
+	}
+	if !first {
+		b = append(b, ']')
+	}
+	return b
 }
 
 func appendList(b []byte, name string, values []string) []byte {

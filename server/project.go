@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -145,7 +146,10 @@ func (r *request) putProjectRow(ctx context.Context, tx *db.Tx, ch *change, rows
 	case len(name) > 200:
 		return fhir.Errorf(fhir.ValueInvalid, "The name of a Project has 200 bytes at most.").At("Project.name")
 	}
-	settings, err := json.Marshal(map[string]bool{"allowDanglingReferences": ch.value.Get("danglingReferences").Text() == "true"})
+	settings, err := json.Marshal(map[string]any{
+		"allowDanglingReferences": ch.value.Get("danglingReferences").Text() == "true",
+		"validation":              cmp.Or(ch.value.Get("validation").Text(), "strict"),
+	})
 	if err != nil {
 		return err
 	}
@@ -260,25 +264,6 @@ func (r *request) endProject(ctx context.Context, slug string, report func(rows 
 		return ch, nil
 	})
 	return ch, err
-}
-
-// CreateProject makes a project and its Project resource, for the program's own commands. slug ""
-// makes one of the name. It returns the slug.
-func (s *Server) CreateProject(ctx context.Context, tenant, slug, name, fhirVersion string) (string, error) {
-	r, err := s.systemRequest(ctx, tenant)
-	if err != nil {
-		return "", err
-	}
-	v := fhir.Value{Kind: fhir.Object, Members: []fhir.Member{{Name: "resourceType", Value: fhir.StringValue("Project")}}}
-	if slug != "" {
-		v.Members = append(v.Members, fhir.Member{Name: "id", Value: fhir.StringValue(slug)})
-	}
-	v.Members = append(v.Members, fhir.Member{Name: "name", Value: fhir.StringValue(name)}, fhir.Member{Name: "fhirVersion", Value: fhir.StringValue(fhirVersion)})
-	ch, err := r.putProject(ctx, http.MethodPost, "", v, nil)
-	if err != nil {
-		return "", err
-	}
-	return ch.id, nil
 }
 
 // DeleteProject deletes a project with every row and token of it, for the program's own commands.

@@ -38,6 +38,9 @@ type request struct {
 	bearer *oauth.Bearer
 	caller db.Caller
 
+	known   *knowledge // of the project, once it was needed
+	defines bool       // the request stores or deletes what knowledge is made of
+
 	// An entry of a batch is a request of its own inside another one.
 	outer *request
 	entry *entry

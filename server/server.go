@@ -45,6 +45,7 @@ type Server struct {
 	bodies *budget
 
 	cursorKey []byte // signs the cursors of pages
+	knowledge *knowledgeCache
 }
 
 // New builds a server. It opens nothing and starts nothing.
@@ -61,7 +62,7 @@ func New(config Config) (*Server, error) {
 	setDefault(&config.Timeout, DefaultTimeout)
 	setDefault(&config.DrainTime, DefaultDrainTime)
 
-	s := &Server{Config: config, echo: echo.New(), cursorKey: config.DB.Derive("cursor"), bodies: newBudget(config.MaxBodies)}
+	s := &Server{Config: config, echo: echo.New(), cursorKey: config.DB.Derive("cursor"), bodies: newBudget(config.MaxBodies), knowledge: newKnowledgeCache()}
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(trimSlash)
 	s.echo.Use(s.accept, s.record, s.recover, cors)
@@ -142,6 +143,10 @@ func (s *Server) routes() []route {
 		{token, GET, ofType, access.Search, s.searchType},
 		{token, POST, ofType + "/_search", access.Search, s.searchType},
 		{token, GET, ofType + "/_history", access.Search, s.historyType},
+
+		{token, POST, ofType + "/$validate", 0, s.validate},
+		{token, GET, resource + "/$validate", 0, s.validate},
+		{token, POST, resource + "/$validate", 0, s.validate},
 
 		{token, GET, resource, access.Read, s.read},
 		{token, PUT, resource, access.Update, s.update},

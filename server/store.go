@@ -53,10 +53,14 @@ func heldRow(row dbsqlc.LockResourceRow) *held {
 // created tells whether the change makes a resource where there was none, or none any more.
 func (ch *change) created() bool { return ch.held == nil || ch.held.deleted }
 
-// prepare checks a resource and gives it its id, or leaves that to change.name when id is "". It
-// needs no database. at leads the expressions of what is wrong.
+// prepare checks a resource and gives it its id, or leaves that to change.name when id is "". It is
+// called before a transaction, because the project's profiles may have to be read. at leads the expressions of what is wrong.
 func (r *request) prepare(method, typ string, typeID int16, id string, v fhir.Value, at string) (*change, error) {
-	if issues := validate.Resource(r.set, &v); len(issues) > 0 {
+	issues, err := r.check(&v, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(issues) > 0 {
 		return nil, &fhir.Error{Issues: within(issues, typ, at)}
 	}
 	ch := &change{method: method, typ: typ, typeID: typeID, at: at, value: v}
@@ -120,6 +124,9 @@ func (r *request) writeIn(ctx context.Context, plane db.Plane, fn func(*db.Tx) e
 	const attempts = 5
 	for try := 1; ; try++ {
 		err := r.server.DB.Update(ctx, plane, r.caller, fn)
+		if r.defines {
+			r.server.knowledge.forget(projectOf(r.caller))
+		}
 		if try == attempts || !errors.Is(err, db.ErrDuplicate) {
 			return err
 		}
@@ -172,6 +179,7 @@ func (r *request) store(ctx context.Context, q *dbsqlc.Queries, changes ...*chan
 	inserts := true
 	for _, ch := range changes {
 		ch.lastUpdated, ch.version = at, 1
+		r.defines = r.defines || definitionTypes[ch.typ]
 		if ch.held != nil {
 			ch.version = ch.held.version + 1
 			inserts = false

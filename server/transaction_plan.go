@@ -36,12 +36,26 @@ func (t *transaction) plan() error {
 		if err := t.relink(p, false); err != nil {
 			return err
 		}
-		if issues := validate.Resource(t.r.set, &p.value); len(issues) > 0 {
+		issues, err := t.r.check(&p.value, t.profile)
+		if err != nil {
+			return err
+		}
+		if len(issues) > 0 {
 			return &fhir.Error{Issues: within(issues, p.typ, p.at()+".resource")}
 		}
 	}
 	if len(t.conds) == 0 {
 		return t.index()
+	}
+	return nil
+}
+
+// profile returns the StructureDefinition with a canonical URL among the resources of the bundle.
+func (t *transaction) profile(url string) *fhir.Value {
+	for _, p := range t.steps {
+		if p.resource != nil && p.resource.Get("resourceType").Text() == "StructureDefinition" && p.resource.Get("url").Text() == url {
+			return p.resource
+		}
 	}
 	return nil
 }

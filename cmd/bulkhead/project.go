@@ -46,7 +46,7 @@ func printProjects(w io.Writer, list []projectReport) error {
 func newProjectCommand(p program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "project",
-		Short: "Create and delete projects of a tenant",
+		Short: "Create, change and delete projects of a tenant",
 		Long: `A project is a FHIR server of its own within a tenant: its resources, history, index and clients are kept
 apart from those of every other project. It has one FHIR version, for good.
 
@@ -55,13 +55,14 @@ apart from those of every other project. It has one FHIR version, for good.
   bulkhead project list --data .bulkhead --tenant acme --json`,
 		RunE: runGroup,
 	}
-	cmd.AddCommand(newProjectCreate(p), newProjectList(p), newProjectDelete(p))
+	cmd.AddCommand(newProjectCreate(p), newProjectList(p), newProjectUpdate(p), newProjectDelete(p))
 	giveExamples(cmd, " --tenant north")
 	return cmd
 }
 
 func newProjectCreate(p program) *cobra.Command {
 	var f tenantFlags
+	var set settingFlags
 	var name, version string
 	cmd := &cobra.Command{
 		Use: "create SLUG", Short: "Create a project", Args: cobra.ExactArgs(1),
@@ -73,8 +74,12 @@ func newProjectCreate(p program) *cobra.Command {
 			if name == "" {
 				name = args[0]
 			}
+			settings, err := set.settings(cmd)
+			if err != nil {
+				return err
+			}
 			return f.with(cmd.Context(), p, func(s *server.Server) error {
-				slug, err := s.CreateProject(cmd.Context(), f.tenant, args[0], name, version)
+				slug, err := s.CreateProject(cmd.Context(), f.tenant, args[0], name, version, settings)
 				if err != nil {
 					return err
 				}
@@ -95,6 +100,7 @@ func newProjectCreate(p program) *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	set.add(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "what people call it (default: the slug)")
 	cmd.Flags().StringVar(&version, "fhir-version", "r4", "r4 or r4b")
 	return cmd
