@@ -239,7 +239,7 @@ func (r *request) lost(v *fhir.Value) (issues []fhir.Issue, err error) {
 	self := key{r.typ, v.Get("id").Text()}
 	var asked []validate.Target
 	params := dbsqlc.ReadResourcesParams{TenantID: r.caller.Tenant, ProjectID: r.caller.Project}
-	for _, target := range validate.References(r.set, v) {
+	for _, target := range validate.References(r.set, v, r.base) {
 		id, ok := definition.TypeID(target.Type)
 		if !ok || target.ID == "" || definition.IsPlatform(target.Type) || self == (key{target.Type, target.ID}) {
 			continue
