@@ -103,6 +103,12 @@ func (c Config) find(ctx context.Context, as *account, major int) (Binaries, err
 		return c.findNamed(ctx, as, dir, major)
 	}
 	found, rejected := c.installed(ctx, as)
+	if c.previous != "" && major != 0 {
+		// They may have been named by BULKHEAD_PG_BIN, or fetched, and be in no usual place.
+		if b, err := inspect(ctx, as, c.previous); err == nil {
+			found = append(found, b)
+		}
+	}
 	for _, b := range found {
 		if major == 0 || b.Major == major {
 			return b, nil

@@ -67,6 +67,19 @@ func TestFindTakesTheNewestSupportedVersion(t *testing.T) {
 	}
 }
 
+func TestDataIsServedByTheBinariesThatServedItLast(t *testing.T) {
+	t.Parallel()
+	root := testDir(t)
+	named := fakeInstallation(t, filepath.Join(root, "named"), "18.1", "initdb", "postgres")
+	usual := fakeInstallation(t, filepath.Join(root, "usual"), "15.9", "initdb", "postgres")
+	cfg := Config{places: &places{path: usual}, previous: named, NoFetch: true}
+	for major, want := range map[int]string{0: "15.9", 15: "15.9", 18: "18.1"} {
+		if got, err := findIn(t, cfg, major); err != nil || got.Version() != want {
+			t.Errorf("for data of %d: %s, %v; want %s", major, got.Version(), err, want)
+		}
+	}
+}
+
 func TestNamedBinariesAreUsedOrRefused(t *testing.T) {
 	t.Parallel()
 	root := testDir(t)

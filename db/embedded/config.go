@@ -46,6 +46,7 @@ type Config struct {
 	// Report is told, in plain sentences, about each step that takes time, and about mishaps.
 	Report func(string)
 
+	previous      string  // where the binaries were that served this data last
 	places        *places // where binaries are looked for; nil is everywhere
 	fetchURL      string  // Maven repository; "" is the library's own
 	cache         string  // where downloads are kept; "" is the usual cache

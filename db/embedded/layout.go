@@ -177,7 +177,7 @@ func placeData(ctx context.Context, as *account, dir string) (string, error) {
 		if os.MkdirAll(base, 0o755) != nil || !as.reaches(ctx, base) {
 			continue
 		}
-		own, err := os.MkdirTemp(base, filepath.Base(dir)+"-*")
+		own, err := os.MkdirTemp(base, strings.TrimLeft(filepath.Base(dir), ".")+"-*")
 		if err == nil {
 			return filepath.Join(own, dataName), os.Chmod(own, 0o711)
 		}

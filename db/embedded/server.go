@@ -104,6 +104,7 @@ func (s *Server) prepare(ctx context.Context, dataDir string) error {
 	if err != nil {
 		return err
 	}
+	s.cfg.previous = s.state.BinDirectory
 	if s.bin, err = s.cfg.find(ctx, s.as, major); err != nil {
 		return err
 	}
