@@ -70,6 +70,9 @@ func (r *request) criterion(typ, query string, most int) (*criterion, error) {
 	if err := r.permitReached(found); err != nil {
 		return nil, err
 	}
+	if err := r.permitReached(found); err != nil {
+		return nil, err
+	}
 	found.Count = most
 	s := found.Page(r.scope(), nil)
 	text := typ + "?" + found.Query()

@@ -15,6 +15,9 @@ func (s *Server) create(r *request) error {
 	if r.plane == db.Identity {
 		return s.writePlatform(r)
 	}
+	if err := r.onlyFormat(); err != nil {
+		return err
+	}
 	var cond *criterion
 	if query := r.Request().Header.Values("If-None-Exist"); len(query) > 0 {
 		var err error

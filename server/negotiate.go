@@ -94,6 +94,9 @@ func (r *request) checkContentType(known map[string]bool, wanted string) error {
 func (r *request) answer(status int, body string) error {
 	h := r.Response().Header()
 	h.Set(echo.HeaderContentType, r.contentType())
+	if h.Get(echo.HeaderCacheControl) == "" {
+		h.Set(echo.HeaderCacheControl, "private, no-cache") // a copy is the client's own, and it asks about it each time
+	}
 	if r.pretty {
 		var b bytes.Buffer
 		if err := json.Indent(&b, []byte(body), "", "  "); err != nil {

@@ -24,6 +24,9 @@ func (s *Server) patch(r *request) error {
 	if r.plane == db.Identity {
 		return s.writePlatform(r)
 	}
+	if err := r.onlyFormat(); err != nil {
+		return err
+	}
 	id := r.Param("id")
 	if !validID(id) {
 		return notFound()

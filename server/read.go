@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,11 +38,57 @@ func (s *Server) read(r *request) error {
 
 // answerRead answers with a version of a resource, or with 304 when the client has it.
 func (r *request) answerRead(version int32, lastUpdated time.Time, body string) error {
+	part, err := r.shape()
+	if err != nil {
+		return err
+	}
 	r.setVersion(version, lastUpdated)
 	if r.unchanged(version, lastUpdated) {
 		return r.NoContent(http.StatusNotModified)
 	}
+	if body, err = part.apply(r.set, r.typ, body); err != nil {
+		return err
+	}
 	return r.answer(http.StatusOK, body)
+}
+
+// shape reads which part of a resource is asked for by _summary and _elements.
+func (r *request) shape() (shape, error) {
+	if r.Request().URL.RawQuery == "" {
+		return shape{}, nil
+	}
+	query, err := r.query()
+	if err != nil {
+		return shape{}, err
+	}
+	part := shape{summary: query.Get("_summary")}
+	switch part.summary {
+	case "", "true", "text", "data", "false":
+	default:
+		return shape{}, fhir.Errorf(fhir.ValueInvalid, "_summary of one resource must be true, text, data or false.").At("_summary")
+	}
+	if list := query.Get("_elements"); list != "" {
+		part.elements = strings.Split(list, ",")
+	}
+	return part, nil
+}
+
+// onlyFormat refuses parameters on an interaction that has none but those of the answer's format. A
+// client that sends criteria means something else than what would happen.
+func (r *request) onlyFormat() error {
+	if r.Request().URL.RawQuery == "" {
+		return nil
+	}
+	query, err := r.query()
+	if err != nil {
+		return err
+	}
+	for name := range query {
+		if name != "_format" && name != "_pretty" {
+			return fhir.Errorf(fhir.NotSupported, "This interaction has no parameter %s.", shorten(name)).At(shorten(name))
+		}
+	}
+	return nil
 }
 
 // gone answers for a version in which the resource is deleted.

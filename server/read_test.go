@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -72,4 +73,31 @@ func TestVersionsAreReadByTypeIDAndVersion(t *testing.T) {
 	if got := other.must(404, "GET", "Patient/"+id+"/_history/1", ""); got.body != missing.body {
 		t.Error(got.body)
 	}
+}
+
+func TestReadShowsAPart(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	path := "Patient/" + a.create(`{"resourceType":"Patient","text":{"status":"empty","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"},"gender":"male","maritalStatus":{"text":"x"}}`)
+	for query, want := range map[string]string{
+		"_summary=true": `"gender":"male"}`, "_summary=text": `</div>"}}`, "_summary=data": `"gender":"male","maritalStatus":{"text":"x"}}`, "_elements=maritalStatus": `"maritalStatus":{"text":"x"}}`,
+	} {
+		got := a.must(200, "GET", path+"?"+query, "")
+		if !strings.HasSuffix(got.body, want) || !strings.Contains(got.body, "SUBSETTED") {
+			t.Errorf("%s: %s", query, got.body)
+		}
+		a.must(200, "GET", path+"/_history/1?"+query, "")
+	}
+	a.must(400, "GET", path+"?_summary=count", "")
+}
+
+func TestWritesHaveNoParameters(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	path := "Patient/" + a.create(`{"resourceType":"Patient"}`)
+	a.must(400, "DELETE", path+"?_hardDelete=true", "")
+	a.must(400, "PUT", path+"?identifier=x", `{"resourceType":"Patient"}`)
+	a.must(400, "POST", "Patient?identifier=x", `{"resourceType":"Patient"}`)
+	a.must(400, "PATCH", path+"?identifier=x", `[]`, "Content-Type", jsonPatch)
+	a.must(204, "DELETE", path+"?_pretty=true&_format=json", "")
 }

@@ -13,6 +13,9 @@ func (s *Server) update(r *request) error {
 	if r.plane == db.Identity {
 		return s.writePlatform(r)
 	}
+	if err := r.onlyFormat(); err != nil {
+		return err
+	}
 	id := r.Param("id")
 	if err := checkID(id); err != nil {
 		return err
