@@ -1,15 +1,15 @@
 -- Links that are mailed: to set a password anew, or for the first time. All run as bulkhead_auth.
 
 -- InsertLoginLink makes a link for the active person with an e-mail address, or with an id, and
--- says where to mail it. No row: there is nobody of that description who has a password here. Older
--- links of the same purpose die.
+-- says where to mail it. No row: there is nobody of that description who has a password here. An
+-- invitation takes the place of an older one; a reset does not, since strangers can ask for one.
 -- name: InsertLoginLink :one
 WITH person AS (
   SELECT p.id, p.email, p.email_key, p.name FROM identity.person p
   WHERE p.tenant_id = @tenant_id AND (p.email_key = @email_key::text OR p.id = @person_id::text) AND p.state = 'active' AND p.federated = ''
 ), older AS (
   DELETE FROM identity.login_link l USING person
-  WHERE l.tenant_id = @tenant_id AND l.person_id = person.id AND l.purpose = @purpose
+  WHERE l.tenant_id = @tenant_id AND l.person_id = person.id AND l.purpose = 'invitation' AND @purpose = 'invitation'
 ), expired AS (
   DELETE FROM identity.login_link e
   WHERE e.tenant_id = @tenant_id

@@ -45,7 +45,7 @@ WITH person AS (
   WHERE p.tenant_id = $1 AND (p.email_key = $2::text OR p.id = $3::text) AND p.state = 'active' AND p.federated = ''
 ), older AS (
   DELETE FROM identity.login_link l USING person
-  WHERE l.tenant_id = $1 AND l.person_id = person.id AND l.purpose = $4
+  WHERE l.tenant_id = $1 AND l.person_id = person.id AND l.purpose = 'invitation' AND $4 = 'invitation'
 ), expired AS (
   DELETE FROM identity.login_link e
   WHERE e.tenant_id = $1
@@ -61,7 +61,7 @@ type InsertLoginLinkParams struct {
 	TenantID  int32
 	EmailKey  string
 	PersonID  string
-	Purpose   string
+	Purpose   interface{}
 	Hash      []byte
 	ExpiresAt time.Time
 }
@@ -73,8 +73,8 @@ type InsertLoginLinkRow struct {
 
 // Links that are mailed: to set a password anew, or for the first time. All run as bulkhead_auth.
 // InsertLoginLink makes a link for the active person with an e-mail address, or with an id, and
-// says where to mail it. No row: there is nobody of that description who has a password here. Older
-// links of the same purpose die.
+// says where to mail it. No row: there is nobody of that description who has a password here. An
+// invitation takes the place of an older one; a reset does not, since strangers can ask for one.
 func (q *Queries) InsertLoginLink(ctx context.Context, arg InsertLoginLinkParams) (InsertLoginLinkRow, error) {
 	row := q.db.QueryRow(ctx, insertLoginLink,
 		arg.TenantID,

@@ -28,6 +28,7 @@ type counter struct {
 
 var (
 	byEmail     = counter{"sign in", 8, 24 * time.Hour}     // passwords tried for one e-mail address, whether or not anyone has it
+	byDevice    = counter{"device", 8, 24 * time.Hour}      // the same in a browser in which they signed in before
 	byAddress   = counter{"address", 60, time.Hour}         // passwords tried from one network address; a hospital has few
 	byPerson    = counter{"code", 5, 24 * time.Hour}        // codes tried for one person; the password was right
 	byReset     = counter{"reset", 3, time.Hour}            // mails asked for to one e-mail address

@@ -144,6 +144,25 @@ func TestSecondFactorTurnedOff(t *testing.T) {
 	s.browser().signIn("ada@example.org").leads(s, "/account")
 }
 
+// TestASessionFromBeforeTheSecondFactor: whoever holds a session that began with the password alone
+// can do nothing with it once the person has a second factor, least of all replace that.
+func TestASessionFromBeforeTheSecondFactor(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.person(s.project.Tenant, "u1", "ada@example.org", RoleMember)
+	thief, b := s.browser(), s.browser()
+	thief.signIn("ada@example.org").leads(s, "/account")
+	b.signIn("ada@example.org").leads(s, "/account")
+	secret, _ := b.setUp()
+	thief.get("/account").leads(s, "/login/code")
+	thief.get("/login/setup").leads(s, "/login/code")
+	if s.sessionOf(thief) != nil {
+		t.Error("the session counts")
+	}
+	s.later(totpStep)
+	thief.fill("/login/code", "/login/code", "code", s.code(secret)).leads(s, "/account")
+}
+
 func TestSetUpAsksForAFreshSignIn(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -33,6 +33,7 @@ type Server struct {
 	config      Config
 	secure      bool
 	forms       []byte // keys the tokens of forms
+	devices     []byte // keys the cookies of known browsers
 	crossOrigin *http.CrossOriginProtection
 	pages       pages
 	now         func() time.Time
@@ -65,7 +66,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		People: people, config: config, secure: base.Scheme == "https", forms: config.DB.Derive("login form"),
+		People: people, config: config, secure: base.Scheme == "https", forms: config.DB.Derive("login form"), devices: config.DB.Derive("login device"),
 		crossOrigin: http.NewCrossOriginProtection(), pages: pages, now: time.Now, mailSlots: make(chan struct{}, maxMails),
 	}, nil
 }

@@ -78,7 +78,7 @@ func (s *Server) deadLink(v *visit, kind purpose, err error) error {
 	if !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	text := "It was used already, is too old, or a newer one was sent. You can ask for another on the sign-in page."
+	text := "It was used already, or is too old. You can ask for another on the sign-in page."
 	if kind == invitationLink {
 		text = "It was used already, is too old, or a newer one was sent. Please ask an administrator for another."
 	}

@@ -46,16 +46,18 @@ const (
 	stageSetup stage = "setup" // a second factor is still to be set up
 )
 
-// at is the stage that counts: a full session of somebody whose role needs a second factor since it
-// began is not full any more.
+// at is the stage that counts: a full session is not full any more once the person has, or their
+// role needs, a second factor that was not given in it.
 func (s *Session) at() stage {
-	if s.stage == stageFull && s.mustTOTP && s.federated == "" && !slices.Contains(s.AMR, "otp") {
-		if s.hasTOTP {
-			return stageCode
-		}
+	switch {
+	case s.stage != stageFull || s.federated != "" || slices.Contains(s.AMR, "otp"):
+		return s.stage
+	case s.hasTOTP:
+		return stageCode
+	case s.mustTOTP:
 		return stageSetup
 	}
-	return s.stage
+	return stageFull
 }
 
 // page is where a session that is not full goes on.
@@ -119,6 +121,7 @@ func safeNext(tenant, raw string) string {
 const (
 	sessionCookie = "bulkhead_session"
 	formCookie    = "bulkhead_form"
+	deviceCookie  = "bulkhead_device" // see device.go
 )
 
 func (s *Server) cookieName(name string) string {
@@ -130,21 +133,24 @@ func (s *Server) cookieName(name string) string {
 
 func (s *Server) cookie(c echo.Context, name string) string {
 	cookie, err := c.Request().Cookie(s.cookieName(name))
-	if err != nil || len(cookie.Value) > 64 {
+	if err != nil || len(cookie.Value) > 100 {
 		return ""
 	}
 	return cookie.Value
 }
 
-// setCookie keeps a secret in the browser until it is closed; "" removes it. The path keeps one
+// setCookie keeps a secret in the browser until that is closed, or a device's for long; "" removes it. The path keeps one
 // tenant's cookies from the pages of another.
 func (s *Server) setCookie(c echo.Context, tenant, name, value string) {
 	cookie := &http.Cookie{
 		Name: s.cookieName(name), Value: value, Path: "/w/" + tenant,
 		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
 	}
-	if value == "" {
+	switch {
+	case value == "":
 		cookie.MaxAge = -1
+	case name == deviceCookie:
+		cookie.MaxAge = int(deviceLife / time.Second)
 	}
 	c.SetCookie(cookie)
 }

@@ -55,6 +55,9 @@ func (s *Server) signIn(v *visit) error {
 		return s.showSignIn(v, http.StatusUnprocessableEntity, email, next, "Enter your e-mail address and your password.")
 	}
 	own, shared := s.count(tenant, byEmail, FoldEmail(email)), s.count(tenant, byAddress, networkOf(v.address()))
+	if device := v.device(FoldEmail(email)); device != "" {
+		own = s.count(tenant, byDevice, device)
+	}
 	if err := s.attempt(ctx, tenant, own, shared); err != nil {
 		if wait, is := blocked(err); is {
 			v.retryAfter(wait)
@@ -138,6 +141,7 @@ func (s *Server) letIn(v *visit, person dbsqlc.FindPersonByEmailRow, at stage, n
 	}
 	s.setCookie(v, v.tenant.TenantSlug, sessionCookie, secret)
 	s.setCookie(v, v.tenant.TenantSlug, formCookie, "")
+	v.knowDevice(FoldEmail(person.Email))
 	v.log("password accepted", person.ID, slog.String("stage", string(at)))
 	switch at {
 	case stageCode:

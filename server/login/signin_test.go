@@ -121,6 +121,40 @@ func TestSignInThrottled(t *testing.T) {
 	b.signIn("ada@example.org").leads(s, "/account")
 }
 
+// TestNobodyIsLockedOutByAStranger: in a browser in which they signed in before, a person can go on
+// while somebody else tries passwords for their address.
+func TestNobodyIsLockedOutByAStranger(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.person(s.project.Tenant, "u1", "ada@example.org", RoleAdmin)
+	s.person(s.project.Tenant, "u2", "eve@example.org", RoleAdmin)
+	ada, eve := s.browser(), s.browser()
+	ada.signIn("ada@example.org").leads(s, "/account")
+	eve.signIn("eve@example.org").leads(s, "/account")
+	wrong := func(b *testBrowser) answer {
+		return b.fill("/login?fresh=1", "/login", "email", "ada@example.org", "password", "wrong wrong wrong")
+	}
+	for range byEmail.free {
+		wrong(s.browser()).says(s, http.StatusUnprocessableEntity, notRight)
+	}
+	for name, device := range map[string]string{
+		"none": "", "made up": strings.Repeat("A", 64), "somebody else's": eve.cookieValue(deviceCookie), "changed": "A" + ada.cookieValue(deviceCookie)[1:],
+	} {
+		b := s.browser()
+		b.setCookie(deviceCookie, device)
+		if got := b.signIn("ada@example.org"); got.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("a device cookie that is %s: %d", name, got.StatusCode)
+		}
+	}
+	again := s.browser()
+	again.setCookie(deviceCookie, ada.cookieValue(deviceCookie))
+	again.signIn("ada@example.org").leads(s, "/account")
+	for range byDevice.free {
+		wrong(again).says(s, http.StatusUnprocessableEntity, notRight)
+	}
+	again.signIn("ada@example.org").says(s, http.StatusTooManyRequests, "Too many attempts")
+}
+
 func TestThrottleWaitsLonger(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
