@@ -85,7 +85,7 @@ func (v *visit) protect() {
 
 const contentSecurity = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// leadsAway allows the form's answer to lead to an app at last. Browsers hold form-action against
+// leadsAway allows the form's answer to lead to an app at last. Chromium holds form-action against
 // every redirect that follows a form, and after signing in for an app the last one leads to the
 // app's redirect URI. The next path itself is one of ours, see safeNext.
 func (v *visit) leadsAway(next string) {
