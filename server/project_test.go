@@ -116,7 +116,7 @@ func TestAProjectKeepsItsRules(t *testing.T) {
 		"another version":   {"PUT", "Project/ubersicht-co", `{"resourceType":"Project","id":"ubersicht-co","name":"x","fhirVersion":"r4"}`, 422},
 		"no such version":   {"POST", "Project", `{"resourceType":"Project","name":"x","fhirVersion":"r5"}`, 400},
 		"stale If-Match":    {"DELETE", "Project/ubersicht-co", "", 412},
-		"a type of people":  {"POST", "User", `{"resourceType":"User","email":"a@b.example","role":"owner"}`, 405},
+		"a type unwritten":  {"POST", "AccessPolicyV2", `{"resourceType":"AccessPolicyV2","name":"x","engine":"full-access"}`, 405},
 		"a clinical type":   {"POST", "Observation", `{"resourceType":"Observation"}`, 404},
 		"clinical in batch": {"POST", "", transaction(`POST Patient {"resourceType":"Patient"}`), 404},
 	} {
