@@ -15,15 +15,18 @@ import (
 // columns are the arrays of WriteResources: one element a row, one array a column.
 type columns struct{ dbsqlc.WriteResourcesParams }
 
-// params turns the plan into columns.
-func (p *plan) params(at time.Time) *columns {
-	w := &columns{dbsqlc.WriteResourcesParams{TenantID: p.r.caller.Tenant, ProjectID: p.r.caller.Project, LastUpdated: at}}
-	for _, ch := range p.changes {
+// params turns changes of the plan into columns, with all of its checks if checked is set.
+func (p *plan) params(changes []*change, checked bool) *columns {
+	w := &columns{dbsqlc.WriteResourcesParams{TenantID: p.r.caller.Tenant, ProjectID: p.r.caller.Project, LastUpdated: p.at}}
+	for _, ch := range changes {
 		if ch.held == nil {
 			w.insert(ch, p.r.server.rids.next())
 		} else {
 			w.update(ch, p.r.indexed(ch.held))
 		}
+	}
+	if !checked {
+		return w
 	}
 	for n, c := range p.checks {
 		id, _ := definition.TypeID(c.target.Type)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -156,6 +157,7 @@ type plan struct {
 	r       *request
 	changes []*change
 	checks  []check
+	at      time.Time
 }
 
 // check is a reference that must lead to something.
@@ -172,29 +174,70 @@ type key struct{ typ, id string }
 // db.ErrDuplicate when another writer made the same resource meanwhile, and whatever db returns.
 func (r *request) store(ctx context.Context, q *dbsqlc.Queries, changes ...*change) error {
 	p := plan{r: r, changes: changes}
+	if err := p.render(); err != nil {
+		return err
+	}
+	return p.write(ctx, q, changes, true)
+}
+
+// storeMany is store for as many changes as a bundle may hold. What is more than one statement
+// should carry goes in several, so that none of them runs into the limit of a statement's time.
+// last ends the transaction with the last one.
+func (r *request) storeMany(ctx context.Context, tx *db.Tx, last bool, changes []*change) error {
+	p := plan{r: r, changes: changes}
+	if err := p.render(); err != nil {
+		return err
+	}
+	for len(changes) > 0 {
+		n, size := 0, 0
+		for ; n < len(changes) && size < statementSize; n++ {
+			size += len(changes[n].body)
+		}
+		q := tx.Queries
+		if n == len(changes) && last {
+			q = tx.Last()
+		}
+		// The last one looks for what the references lead to, and sees what the others wrote.
+		if err := p.write(ctx, q, changes[:n], n == len(changes)); err != nil {
+			return err
+		}
+		changes = changes[n:]
+	}
+	return nil
+}
+
+// statementSize is how many bytes of resources one statement of storeMany carries, and the last of
+// them beyond.
+const statementSize = 8 << 20
+
+// render gives each change its version, time and text.
+func (p *plan) render() error {
 	if err := p.gatherChecks(); err != nil {
 		return err
 	}
-	at := p.stamp()
-	inserts := true
-	for _, ch := range changes {
-		ch.lastUpdated, ch.version = at, 1
-		r.defines = r.defines || definitionTypes[ch.typ]
+	p.at = p.stamp()
+	for _, ch := range p.changes {
+		ch.lastUpdated, ch.version = p.at, 1
+		p.r.defines = p.r.defines || definitionTypes[ch.typ]
 		if ch.held != nil {
 			ch.version = ch.held.version + 1
-			inserts = false
 		}
 		ch.body = ""
 		if ch.method != http.MethodDelete {
-			ch.body = string(appendStored(make([]byte, 0, 4096), &ch.value, ch.version, at))
+			ch.body = string(appendStored(make([]byte, 0, 4096), &ch.value, ch.version, p.at))
 		}
 	}
-	params := p.params(at)
+	return nil
+}
+
+// write stores some of the changes in one statement.
+func (p *plan) write(ctx context.Context, q *dbsqlc.Queries, changes []*change, checked bool) error {
+	params := p.params(changes, checked)
 	var err error
-	if inserts {
-		err = q.InsertResources(ctx, params.insertOnly())
-	} else {
+	if slices.ContainsFunc(changes, func(ch *change) bool { return ch.held != nil }) {
 		err = q.WriteResources(ctx, params.WriteResourcesParams)
+	} else {
+		err = q.InsertResources(ctx, params.insertOnly())
 	}
 	return p.explain(err)
 }

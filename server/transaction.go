@@ -131,11 +131,7 @@ func (t *transaction) run(tx *db.Tx) error {
 		return cmp.Or(cmp.Compare(a.typeID, b.typeID), cmp.Compare(a.id, b.id))
 	})
 	if len(changes) > 0 {
-		q := tx.Queries
-		if !reads {
-			q = tx.Last()
-		}
-		if err := t.r.store(t.r.ctx(), q, changes...); err != nil {
+		if err := t.r.storeMany(t.r.ctx(), tx, !reads, changes); err != nil {
 			return err
 		}
 	}
