@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -75,6 +76,8 @@ func dev(ctx context.Context, p program, dir string, o serveOptions, listenChose
 	if err != nil {
 		return err
 	}
+	o.logLevel = &slog.LevelVar{}
+	o.logLevel.Set(slog.LevelWarn) // dev's own requests are of no interest
 	s, opened, err := newServer(ctx, p, d, listener.Addr(), o)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -92,6 +95,7 @@ func dev(ctx context.Context, p program, dir string, o serveOptions, listenChose
 	if err == nil {
 		say("Ready after %.1f s with PostgreSQL %s.", time.Since(started).Seconds(), d.server.Version())
 		report.print(p.stdout, d.server.Dir(), sample)
+		o.logLevel.Set(slog.LevelInfo)
 		<-ctx.Done()
 		say("Stopping.")
 		err = setAsideReport(d.server.Dir())

@@ -37,6 +37,7 @@ type devPostgres struct {
 const (
 	reportName = "dev.json"
 	asideName  = "dev.json.previous"
+	shellName  = "dev.env"
 )
 
 // setAsideReport takes the report of an earlier run out of the way, but keeps its secrets.
@@ -79,28 +80,51 @@ func devBase(dir string) string {
 	return base
 }
 
-// write makes the file complete at once: who sees it can use it.
+// write makes dev.env and dev.json, the latter last: who sees it can use everything.
 func (r *devReport) write(dir string) error {
 	var b bytes.Buffer
 	if err := writeJSON(&b, r); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(dir, ".dev-*.json") // mode 0600
-	if err != nil {
+	if err := errors.Join(writeWhole(dir, shellName, r.shell()), writeWhole(dir, reportName, b.Bytes())); err != nil {
 		return err
 	}
-	_, err = file.Write(b.Bytes())
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(file.Name(), filepath.Join(dir, reportName))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	err = os.Remove(filepath.Join(dir, asideName))
+	err := os.Remove(filepath.Join(dir, asideName))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// shell is the report as assignments, for scripts and the README's lines: those of the second
+// tenant begin with OTHER_.
+func (r *devReport) shell() []byte {
+	var b bytes.Buffer
+	for i, prefix := range []string{"", "OTHER_"} {
+		t := r.Tenants[i]
+		for _, v := range [][2]string{
+			{"FHIR_BASE", t.FHIRBase}, {"TOKEN_ENDPOINT", t.TokenEndpoint}, {"CLIENT_ID", t.ClientID}, {"CLIENT_SECRET", t.ClientSecret},
+		} {
+			fmt.Fprintf(&b, "%s%s='%s'\n", prefix, v[0], v[1])
+		}
+	}
+	return b.Bytes()
+}
+
+// writeWhole makes a file that only its owner can read, complete at once.
+func writeWhole(dir, name string, text []byte) error {
+	file, err := os.CreateTemp(dir, ".dev-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }
 
 // print says what to paste.

@@ -34,6 +34,7 @@ type serveOptions struct {
 	timeout, drain time.Duration
 	tokenLife      time.Duration
 	logJSON        bool
+	logLevel       *slog.LevelVar // nil: everything from INFO on
 	mail           mailFlags
 	proxies        []string // networks of trusted proxies
 	allowLoopback  bool     // jwks_uri may be on this machine: dev only
@@ -192,9 +193,13 @@ func newServer(ctx context.Context, p program, d *database, address net.Addr, o 
 		opened.Close()
 		return nil, nil, err
 	}
-	var handler slog.Handler = slog.NewTextHandler(p.stderr, nil)
+	logged := &slog.HandlerOptions{}
+	if o.logLevel != nil {
+		logged.Level = o.logLevel
+	}
+	var handler slog.Handler = slog.NewTextHandler(p.stderr, logged)
 	if o.logJSON {
-		handler = slog.NewJSONHandler(p.stderr, nil)
+		handler = slog.NewJSONHandler(p.stderr, logged)
 	}
 	pages, err := newPages(p, opened, base, slog.New(handler), o)
 	if err != nil {
