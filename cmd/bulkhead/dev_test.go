@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -184,5 +187,65 @@ func testDSNs(t *testing.T, dir string, p devPostgres) {
 	r := call(t, map[string]string{"BULKHEAD_MASTER_KEY": environment["BULKHEAD_MASTER_KEY"]}, "migrate", "status", "--database-url", p.Superuser)
 	if r.code != exitDone {
 		t.Errorf("superuser: code %d, %s", r.code, r.stderr)
+	}
+}
+
+// What was acknowledged is there, and nothing twice, although PostgreSQL is killed in the middle of it.
+func TestLoadOutlivesAKilledPostgres(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	d := startDev(t, dir, "--no-sample")
+	defer d.stop(t)
+	const patients = 400
+	var lines strings.Builder
+	for i := range patients {
+		fmt.Fprintf(&lines, `{"resourceType":"Patient","id":"p%d","name":[{"family":"Killed"}]}`+"\n", i)
+	}
+	tenant := d.report.Tenants[0]
+	done := make(chan result, 1)
+	go func() {
+		done <- callWith(context.Background(), lines.String(), map[string]string{"BULKHEAD_CLIENT_SECRET": tenant.ClientSecret},
+			"load", "--json", "--fhir-base", tenant.FHIRBase, "--token-endpoint", tenant.TokenEndpoint, "--client-id", tenant.ClientID, "--group", "4", "-")
+	}()
+	for status := 0; status != http.StatusOK; { // until the load is under way
+		status, _ = tenant.call(t, http.MethodGet, "/Patient/p20", "")
+	}
+	killPostgres(t, dir)
+	r := <-done
+	var sum loadSummary
+	if err := json.Unmarshal([]byte(r.stdout), &sum); err != nil || r.code != exitDone || sum.Total.NotStored != 0 {
+		t.Fatalf("code %d, %+v, %v\n%s", r.code, sum, err, r.stderr)
+	}
+	var found struct{ Total int }
+	_, body := tenant.call(t, http.MethodGet, "/Patient?family=killed&_total=accurate&_count=1", "")
+	if err := json.Unmarshal(body, &found); err != nil || found.Total != patients {
+		t.Errorf("%d patients of %d: %s", found.Total, patients, body)
+	}
+	t.Logf("created %d, sent twice %d", sum.Total.Created, sum.Total.Updated)
+}
+
+func killPostgres(t *testing.T, dir string) {
+	t.Helper()
+	var state struct {
+		Data string `json:"data_directory"`
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "postgres.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := os.ReadFile(filepath.Join(state.Data, "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(lines), "\n")
+	pid, err := strconv.Atoi(first)
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

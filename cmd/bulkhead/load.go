@@ -41,11 +41,11 @@ server refuses is tried again after everything else, because what it refers to m
 
 Running it again duplicates nothing. An entry that would create a resource anew each time (POST) is
 sent as an update with a known id (PUT Type/id): the resource's own id, else the one in its urn:uuid
-fullUrl, else one derived from the content of the bundle. A second run therefore updates in place,
-and resources that the server left as they were are reported as unchanged. Conditional creates
-(ifNoneExist) and conditional references stay as they are, except that a create on condition that
-no resource has the entry's own id as its identifier becomes a PUT with that id. --as-is turns all
-of this off.
+fullUrl, else one derived from the content of the bundle. A second run therefore updates in place:
+it makes a new version of each, unless the server leaves equal content alone, which is reported as
+unchanged. Conditional creates (ifNoneExist) and conditional references stay as they are, except that
+a create on condition that no resource has the entry's own id as its identifier becomes a PUT with
+that id. --as-is turns all of this off.
 
 Busy answers (429, 502, 503, 504) and broken connections are tried again for --retry-for, waiting as
 long as Retry-After says. The summary counts by type what was created, updated, unchanged and not

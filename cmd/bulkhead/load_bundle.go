@@ -24,6 +24,8 @@ type jobEntry struct {
 	source string // of a grouped resource
 	typ    string // resource type, for the report
 	text   []byte
+
+	conditional bool // a create that the server leaves undone if the resource is there
 }
 
 // body is the bundle as JSON.
@@ -68,7 +70,10 @@ func bundleJob(source string, bundle *fhir.Value, asIs bool) (*job, error) {
 			taken[key] = true
 			entry = updateEntry(&entry, id)
 		}
-		j.entries = append(j.entries, jobEntry{source: source, typ: entryType(&entry), text: entry.Append(nil)})
+		j.entries = append(j.entries, jobEntry{
+			source: source, typ: entryType(&entry), text: entry.Append(nil),
+			conditional: entry.Get("request").Get("ifNoneExist") != nil,
+		})
 	}
 	return j, nil
 }

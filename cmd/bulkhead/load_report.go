@@ -87,15 +87,15 @@ func (r *loadReport) count(typ string) *loadCount {
 
 // store books an entry that the server took. An update that left a resource as it was is known by its
 // lastModified, which is then before the load.
-func (r *loadReport) store(typ string, status int, lastModified string) {
+func (r *loadReport) store(e jobEntry, status int, lastModified string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.count(typ)
+	c := r.count(e.typ)
 	modified, err := time.Parse(time.RFC3339Nano, lastModified)
 	switch {
 	case status == http.StatusCreated:
 		c.Created++
-	case err == nil && modified.Before(r.since):
+	case e.conditional || err == nil && modified.Before(r.since):
 		c.Unchanged++
 	default:
 		c.Updated++

@@ -320,7 +320,7 @@ func (l *loader) book(j *job, response *bundleResponse) {
 	for i, e := range j.entries {
 		r := response.Entry[i].Response
 		if status := statusOf(r.Status); status >= 200 && status < 300 {
-			l.report.store(e.typ, status, r.LastModified)
+			l.report.store(e, status, r.LastModified)
 			stored = true
 			continue
 		}
