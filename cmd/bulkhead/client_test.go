@@ -39,7 +39,7 @@ func (s stage) tokenStatus(t *testing.T, tenant, id, secret string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, opened, err := newServer(t.Context(), program{stderr: io.Discard}, d, nil, serveOptions{baseURL: "http://127.0.0.1:8080"})
+	api, opened, err := newServer(t.Context(), program{getenv: func(string) string { return "" }, stderr: io.Discard}, d, nil, serveOptions{baseURL: "http://127.0.0.1:8080"})
 	if err != nil {
 		t.Fatal(err)
 	}
