@@ -30,7 +30,7 @@ a second factor. What a user may do in a project is for the project's membership
   bulkhead user policy --data .bulkhead --tenant north --second-factor owner,admin`,
 		RunE: runGroup,
 	}
-	cmd.AddCommand(newUserCreate(p), newUserInvite(p), newUserReset(p),
+	cmd.AddCommand(newUserCreate(p), newUserInvite(p), newUserReset(p), newUserResetFactor(p),
 		newUserStatus(p, "disable", "disabled", "Sign a user out everywhere and let them in no more", false),
 		newUserStatus(p, "enable", "active", "Let a disabled user in again", true),
 		newUserList(p), newUserPolicy(p))
@@ -292,6 +292,32 @@ A second factor stays as it is.
 	mail.add(cmd)
 	f.addBaseURL(cmd)
 	cmd.Flags().BoolVar(&fromInput, "password-stdin", false, "set the password in the first line of standard input")
+	return cmd
+}
+
+func newUserResetFactor(p program) *cobra.Command {
+	var f tenantFlags
+	cmd := &cobra.Command{
+		Use:   "reset-second-factor EMAIL",
+		Short: "Take the second factor away from a user who lost phone and recovery codes",
+		Long: `Make sure that it is the user who asks. Until they set up another, their password alone signs them in;
+where their role needs a second factor, they are led to set one up when they sign in next.`,
+		Example: "  bulkhead user reset-second-factor --data .bulkhead --tenant north ada@example.org",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.withPeople(cmd.Context(), p, func(s *server.Server, people *login.People, system db.Project) error {
+				id, err := people.ID(cmd.Context(), system.Tenant, args[0])
+				if err == nil {
+					err = people.DropSecondFactor(cmd.Context(), system.Tenant, id)
+				}
+				if err != nil {
+					return notThere(err, "tenant %s has no user %s with a second factor", f.tenant, args[0])
+				}
+				return userResult{ID: id, Email: args[0], SignIn: s.OAuth.IssuerURL(f.tenant) + "/login"}.print(p.stdout, f.asJSON)
+			})
+		},
+	}
+	f.add(cmd)
 	return cmd
 }
 

@@ -116,8 +116,8 @@ func TestAUsersLife(t *testing.T) {
 	if r := call(t, nil, append([]string{"user", "list", "--data", s.dir}, on...)...); !strings.Contains(r.stdout, "Ada@example.org") || strings.Contains(r.stdout, "argon2") {
 		t.Errorf("list: %s", r.stdout)
 	}
-	for _, command := range []string{"disable", "reset-password"} {
-		if r := call(t, nil, append([]string{"user", command, "nobody@example.org", "--data", s.dir}, on...)...); r.code != exitFailed || !strings.Contains(r.stderr, "has no user nobody@example.org") {
+	for _, command := range []string{"disable", "reset-password", "reset-second-factor"} {
+		if r := call(t, nil, append([]string{"user", command, "nobody@example.org", "--data", s.dir}, on...)...); r.code != exitFailed || !strings.Contains(r.stderr, "tenant people has no user nobody@example.org") {
 			t.Errorf("%s: %+v", command, r)
 		}
 	}

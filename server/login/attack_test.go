@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -507,4 +508,60 @@ func TestDisabledPersonIsOut(t *testing.T) {
 	if got := b.get("/account").StatusCode; got != http.StatusNotFound {
 		t.Errorf("suspended tenant: got %d", got)
 	}
+}
+
+// TestNothingSecretIsLogged goes through everything that carries a secret and looks for each in the
+// log, and for e-mail addresses, since people type passwords into that field too.
+func TestNothingSecretIsLogged(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	var log syncBuffer
+	s.config.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.person(s.project.Tenant, "u1", "ada@example.org", RoleAdmin)
+	b := s.browser()
+	b.fill("/login", "/login", "email", "hunter2hunter2hunter2@example.org", "password", "wrong horse wrong horse")
+	b.signIn("ada@example.org").leads(s, "/account")
+	secret, codes := b.setUp()
+	secrets := []string{goodPassword, "hunter2", "wrong horse", "ada@", b.cookieValue(sessionCookie), base32Text.EncodeToString(secret)}
+	s.later(totpStep)
+	half := s.half()
+	secrets = append(secrets, half.cookieValue(sessionCookie), s.code(secret), codes[0], foldCode(codes[0]), "123 456")
+	half.fill("/login/code", "/login/code", "code", "123 456")
+	half.fill("/login/code", "/login/code", "code", codes[0]).leads(s, "/account")
+	half.fill("/account", "/account/recovery-codes", "current", "wrong horse")
+	half.fill("/login/reset", "/login/reset", "email", "ada@example.org")
+	link := s.lastLink()
+	_, code, _ := strings.Cut(link, "code=")
+	const fresh = "another four quiet words"
+	b.fill(strings.TrimPrefix(link, s.url), "/login/password", "password", fresh, "again", fresh).leads(s, "/login?done=password")
+	s.sql("UPDATE identity.person SET password_hash = 'broken' WHERE tenant_id = $1", s.project.Tenant)
+	s.browser().signIn("ada@example.org").says(s, http.StatusInternalServerError, "Something went wrong")
+	for _, secret := range append(secrets, code, fresh) {
+		if secret == "" || strings.Contains(log.String(), secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+	for _, event := range []string{"sign-in refused", "password accepted", "code refused", "second factor set up", "password set by a link", "page failed"} {
+		if !strings.Contains(log.String(), event) {
+			t.Errorf("the log does not tell: %s", event)
+		}
+	}
+}
+
+// syncBuffer is a buffer that several goroutines write to.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }

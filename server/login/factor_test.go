@@ -1,9 +1,12 @@
 package login
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
+
+	"bulkhead/db"
 )
 
 // TestTOTPVectors are those of RFC 6238, appendix B, cut to six digits.
@@ -161,6 +164,25 @@ func TestASessionFromBeforeTheSecondFactor(t *testing.T) {
 	}
 	s.later(totpStep)
 	thief.fill("/login/code", "/login/code", "code", s.code(secret)).leads(s, "/account")
+}
+
+func TestSecondFactorTakenAway(t *testing.T) {
+	t.Parallel()
+	s, _, codes := enrolled(t)
+	if err := s.DropSecondFactor(t.Context(), s.project.Tenant, "u1"); err != nil {
+		t.Fatal(err)
+	}
+	s.browser().signIn("ada@example.org").leads(s, "/account")
+	b := s.browser()
+	b.signIn("ada@example.org").leads(s, "/account")
+	b.setUp()
+	s.half().fill("/login/code", "/login/code", "code", codes[0]).says(s, http.StatusUnprocessableEntity, "not right")
+	s.person(s.project.Tenant, "u2", "eve@example.org", RoleMember)
+	for _, id := range []string{"u2", "nobody"} {
+		if err := s.DropSecondFactor(t.Context(), s.project.Tenant, id); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("%s: got %v", id, err)
+		}
+	}
 }
 
 func TestSetUpAsksForAFreshSignIn(t *testing.T) {

@@ -241,6 +241,26 @@ func (p *People) SetPassword(ctx context.Context, tenant int32, id, password str
 	return p.update(ctx, tenant, func(tx *db.Tx) error { return storePassword(ctx, tx.Last(), tenant, id, hash, nil) })
 }
 
+// DropSecondFactor takes a person's second factor away, for somebody who lost phone and recovery codes.
+// Where their role needs one they set up another when they sign in next. db.ErrNotFound when there is
+// no active person of this id who has one here.
+func (p *People) DropSecondFactor(ctx context.Context, tenant int32, id string) error {
+	return p.update(ctx, tenant, func(tx *db.Tx) error {
+		row, err := tx.FindPerson(ctx, tenant, id)
+		if err == nil && len(row.TotpSecret) == 0 {
+			err = db.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		changed, err := tx.Last().SetTOTP(ctx, dbsqlc.SetTOTPParams{TenantID: tenant, ID: id, TotpSecret: []byte{}})
+		if err == nil && changed == 0 {
+			err = db.ErrNotFound
+		}
+		return err
+	})
+}
+
 func storePassword(ctx context.Context, q *dbsqlc.Queries, tenant int32, id, hash string, keepSession []byte) error {
 	if keepSession == nil {
 		keepSession = []byte{}
