@@ -1,5 +1,7 @@
 package fhir
 
+import "strings"
+
 // Outcome writes issues as an OperationOutcome (http://hl7.org/fhir/R4/operationoutcome.html).
 func Outcome(issues []Issue) string {
 	b := make([]byte, 0, 256)
@@ -24,7 +26,7 @@ func (i *Issue) append(b []byte) []byte {
 	b = AppendString(b, string(i.Code))
 	if i.Diagnostics != "" {
 		b = append(b, `,"diagnostics":`...)
-		b = AppendString(b, i.Diagnostics)
+		b = appendTold(b, i.Diagnostics)
 	}
 	for n, expression := range i.Expression {
 		if n == 0 {
@@ -32,10 +34,19 @@ func (i *Issue) append(b []byte) []byte {
 		} else {
 			b = append(b, ',')
 		}
-		b = AppendString(b, expression)
+		b = appendTold(b, expression)
 	}
 	if len(i.Expression) > 0 {
 		b = append(b, ']')
 	}
 	return append(b, '}')
+}
+
+// appendTold writes a text that may repeat what a client sent, such as the name of a parameter:
+// what is no Unicode text or NUL, which many parsers refuse, is replaced.
+func appendTold(b []byte, text string) []byte {
+	if strings.IndexByte(text, 0) >= 0 {
+		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
+	}
+	return AppendString(b, strings.ToValidUTF8(text, "\uFFFD"))
 }
