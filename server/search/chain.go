@@ -34,20 +34,20 @@ func (h *chain) alternatives(c *compiler, v string) string {
 	return "unnest(" + c.arg(types, "smallint[]") + ", " + c.arg(params, "int[]") + ", " + c.arg(targets, "smallint[]") + ") " + v + "(type, param, target_type)"
 }
 
+// test reads the references of the resource and looks their targets up.
 func (h *chain) test(c *compiler, at place) string {
 	f, v, r := c.alias("f"), c.alias("v"), c.alias("r")
-	return "EXISTS (SELECT 1 FROM index_reference " + f + " JOIN " + h.alternatives(c, v) + " ON " + v + ".param = " + f + ".param AND " + v + ".target_type = " + f + ".target_type" +
-		" JOIN resource " + r + " ON " + c.scope(r) + " AND " + r + ".type = " + f + ".target_type AND " + r + ".id = " + f + ".target_id AND NOT " + r + ".deleted" +
-		" WHERE " + c.scope(f) + " AND " + f + ".rid = " + at.rid + c.and(place{rid: r + ".rid", typ: r + ".type", row: r}, h.inner) + " OFFSET 0)"
+	return "EXISTS (SELECT 1 FROM " + h.alternatives(c, v) +
+		c.lookup("index_reference", f, f+".target_type, "+f+".target_id", f+".rid = "+at.rid+" AND "+f+".param = "+v+".param AND "+f+".target_type = "+v+".target_type") +
+		c.byReference(f, r) + " WHERE true" + c.and(place{rid: r + ".rid", typ: r + ".type", row: r}, h.inner) + " OFFSET 0)"
 }
 
+// gather goes from the targets that match to what refers to them.
 func (h *chain) gather(c *compiler) string {
 	g, f, v, r := c.alias("g"), c.alias("f"), c.alias("v"), c.alias("r")
-	return "SELECT " + v + ".type, " + f + ".rid FROM (" + h.inner.gather(c) + ") " + g +
-		" JOIN resource " + r + " ON " + c.scope(r) + " AND " + r + ".type = " + g + ".type AND " + r + ".rid = " + g + ".rid AND NOT " + r + ".deleted" +
+	return "SELECT " + v + ".type, " + f + ".rid FROM (" + h.inner.gather(c) + ") " + g + c.byRID(g+".type", g+".rid", r) +
 		" JOIN " + h.alternatives(c, v) + " ON " + v + ".target_type = " + r + ".type" +
-		" JOIN index_reference " + f + " ON " + c.scope(f) + " AND " + f + ".param = " + v + ".param AND " + f + ".target_type = " + v + ".target_type AND " +
-		f + ".target_id = " + r + ".id"
+		c.lookup("index_reference", f, f+".rid", f+".param = "+v+".param AND "+f+".target_type = "+v+".target_type AND "+f+".target_id = "+r+".id")
 }
 
 // has is a criterion on the resources that refer to this one: _has:Observation:patient:code=x.
@@ -77,9 +77,9 @@ func (h *has) test(c *compiler, at place) string {
 func (h *has) gather(c *compiler) string {
 	g, f, r := c.alias("g"), c.alias("f"), c.alias("r")
 	return "SELECT " + r + ".type, " + r + ".rid FROM (" + h.inner.gather(c) + ") " + g +
-		" JOIN index_reference " + f + " ON " + c.scope(f) + " AND " + f + ".rid = " + g + ".rid AND " + c.oneOf(f+".param", params(h.fields)) +
-		" AND " + f + ".target_type = ANY(" + c.arg(h.types, "smallint[]") + ")" +
-		" JOIN resource " + r + " ON " + c.scope(r) + " AND " + r + ".type = " + f + ".target_type AND " + r + ".id = " + f + ".target_id AND NOT " + r + ".deleted"
+		c.lookup("index_reference", f, f+".target_type, "+f+".target_id",
+			f+".rid = "+g+".rid AND "+c.oneOf(f+".param", params(h.fields))+" AND "+f+".target_type = ANY("+c.arg(h.types, "smallint[]")+")") +
+		c.byReference(f, r)
 }
 
 // number writes one of the program's own numbers, such as that of a resource type, into SQL.

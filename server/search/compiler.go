@@ -3,6 +3,7 @@ package search
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Statement is SQL made of constants, and the values for its parameters.
@@ -28,17 +29,27 @@ func (c *compiler) arg(value any, cast string) string {
 	return "$" + strconv.Itoa(len(c.args)) + "::" + cast
 }
 
-// moments adds a list of moments. They travel as text because of the infinities.
+// moments adds a list of moments.
 func (c *compiler) moments(micros []int64) string {
-	texts := make([]string, len(micros))
+	times := make([]time.Time, len(micros))
 	for i, m := range micros {
-		texts[i] = Timestamp(m)
+		times[i] = instant(m)
 	}
-	return c.arg(texts, "text[]") + "::timestamptz[]"
+	return c.arg(times, "timestamptz[]")
 }
 
-func (c *compiler) moment(micros int64) string {
-	return c.arg(Timestamp(micros), "text") + "::timestamptz"
+func (c *compiler) moment(micros int64) string { return c.arg(instant(micros), "timestamptz") }
+
+// instant makes a moment that can be an argument. The ends of time are the ends of what Postgres
+// can hold, which is beyond every moment that is stored.
+func instant(micros int64) time.Time {
+	switch micros {
+	case pastForever:
+		return time.Date(-4700, 1, 1, 0, 0, 0, 0, time.UTC)
+	case futureForever:
+		return time.Date(294000, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return time.UnixMicro(micros).UTC()
 }
 
 // alias returns a new name for a table.
@@ -76,6 +87,24 @@ func (c *compiler) and(at place, tests ...criterion) string {
 func (c *compiler) lateral(alternatives, one, limit string) string {
 	m := c.alias("m")
 	return "SELECT " + m + ".type, " + m + ".rid FROM " + alternatives + " CROSS JOIN LATERAL (" + one + " LIMIT " + limit + ") " + m
+}
+
+// lookup joins a table to the items of a FROM clause that stand before it, one index lookup for
+// each of their rows. OFFSET 0 keeps the planner from other kinds of joins, which it prefers
+// while its statistics are young and which read a project's whole table.
+func (c *compiler) lookup(table, alias, columns, where string) string {
+	return " CROSS JOIN LATERAL (SELECT " + columns + " FROM " + table + " " + alias + " WHERE " + c.scope(alias) + " AND " + where + " OFFSET 0) " + alias
+}
+
+// byReference looks the resource that a reference names up, as r.
+func (c *compiler) byReference(x, r string) string {
+	return c.lookup("resource", r, r+".type, "+r+".rid, "+r+".id, "+r+".tokens, "+r+".last_updated",
+		r+".type = "+x+".target_type AND "+r+".id = "+x+".target_id AND NOT "+r+".deleted")
+}
+
+// byRID looks a resource up by type and rid, as r.
+func (c *compiler) byRID(typ, rid, r string) string {
+	return c.lookup("resource", r, r+".type, "+r+".rid, "+r+".id", r+".type = "+typ+" AND "+r+".rid = "+rid+" AND NOT "+r+".deleted")
 }
 
 // row runs a condition on the resource row at a place, fetching the row if it is not at hand.

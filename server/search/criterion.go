@@ -153,10 +153,12 @@ func (a allOf) gather(c *compiler) string {
 	sql := "SELECT " + g + ".type, " + g + ".rid FROM (" + a.inner[best].gather(c) + ") " + g + " WHERE true"
 	at := place{rid: g + ".rid", typ: g + ".type"}
 	for i, x := range a.inner {
-		if i == best {
-			continue
+		if u, ok := x.(*updated); ok && i == best {
+			sql += " AND " + u.alive(c, at)
 		}
-		sql += c.and(at, x)
+		if i != best {
+			sql += c.and(at, x)
+		}
 	}
 	return sql
 }

@@ -14,17 +14,6 @@ const (
 // wideDate is the longest interval that is not marked wide: a leap year.
 const wideDate = 366 * 24 * 3600 * 1_000_000
 
-// Timestamp writes a moment as Postgres reads it; the two ends of time are its infinities.
-func Timestamp(micros int64) string {
-	switch micros {
-	case pastForever:
-		return "-infinity"
-	case futureForever:
-		return "infinity"
-	}
-	return time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.999999Z")
-}
-
 // parseDate reads a date, dateTime or instant of any precision and returns the interval that it
 // means, [lo, hi). Without a time zone it is taken as offset minutes east of UTC. Digits beyond
 // microseconds are cut.

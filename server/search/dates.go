@@ -68,8 +68,7 @@ func (d *datesCriterion) gather(c *compiler) string {
 	parts := make([]string, 0, 2)
 	for n := range 2 {
 		x, v := c.alias("x"), c.alias("v")
-		parts = append(parts, "SELECT "+v+".type, "+x+".rid FROM "+from(v)+" JOIN index_date "+x+" ON "+c.scope(x)+" AND "+dateMatch(x, v)+
-			" AND "+dateParts(x, v)[n])
+		parts = append(parts, "SELECT "+v+".type, "+x+".rid FROM "+from(v)+c.lookup("index_date", x, x+".rid", dateMatch(x, v)+" AND "+dateParts(x, v)[n]))
 	}
 	return parts[0] + " UNION ALL " + parts[1]
 }

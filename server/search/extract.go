@@ -237,8 +237,8 @@ func (e *extractor) date(param int32, typ string, v *fhir.Value) {
 	}
 }
 
-// dates returns the intervals that a value covers. A Timing covers its events and the bounds of
-// its repetition, each for itself.
+// dates returns the interval that a value covers, if it says one. Of a Timing only the outer limits
+// count (R4 search, date).
 func dates(typ string, v *fhir.Value, offset int) []Date {
 	switch typ {
 	case "Period":
@@ -266,16 +266,19 @@ func dates(typ string, v *fhir.Value, offset int) []Date {
 		}
 		return []Date{d}
 	case "Timing":
-		var out []Date
+		var parts []Date
 		if list := v.Get("event"); list != nil {
 			for i := range list.Items {
-				out = append(out, dates("dateTime", &list.Items[i], offset)...)
+				parts = append(parts, dates("dateTime", &list.Items[i], offset)...)
 			}
 		}
 		if bounds := v.Get("repeat").Get("boundsPeriod"); bounds != nil {
-			out = append(out, dates("Period", bounds, offset)...)
+			parts = append(parts, dates("Period", bounds, offset)...)
 		}
-		return out
+		for _, d := range parts {
+			parts[0].Lo, parts[0].Hi = min(parts[0].Lo, d.Lo), max(parts[0].Hi, d.Hi)
+		}
+		return parts[:min(len(parts), 1)]
 	default:
 		if v.Kind != fhir.String {
 			return nil

@@ -9,10 +9,8 @@ const MaxIncludes = 1000
 type Include struct {
 	Reverse bool
 	Iterate bool
-	// fields are the reference parameters followed; none means every one of types.
-	fields []field
-	types  []int16 // source types of a wildcard; nil means any
-	target int16   // 0 is any type
+	fields  []field // the reference parameters followed; none means all
+	target  int16   // 0 is any type
 }
 
 // includes adds the CTEs of what comes along and returns the SELECT of its rows, or "".
@@ -21,7 +19,7 @@ func (s *Search) includes(b *pageBuilder) string {
 		return ""
 	}
 	c := b.compiler
-	b.cte("matched", "SELECT r.type, r.rid, r.id FROM numbered p JOIN resource r ON "+c.scope("r")+" AND r.type = p.type AND r.rid = p.rid WHERE p.n <= "+c.arg(s.Count, "int"))
+	b.cte("matched", "SELECT r.type, r.rid, r.id FROM numbered p"+c.byRID("p.type", "p.rid", "r")+" WHERE p.n <= "+c.arg(s.Count, "int"))
 	var direct, iterated []string
 	for _, i := range s.Includes {
 		direct = append(direct, i.follow(c, "matched"))
@@ -40,76 +38,43 @@ func (s *Search) includes(b *pageBuilder) string {
 		b.cte("further", "SELECT f.type, f.rid, f.id FROM reached f WHERE NOT EXISTS (SELECT 1 FROM matched m WHERE m.type = f.type AND m.rid = f.rid)"+limit)
 		from = "further"
 	}
-	return "SELECT r.type, r.id, r.version, r.last_updated, r.body, r.rid, 'include', '', 1000000 + row_number() OVER (ORDER BY r.type, r.rid DESC) FROM " +
-		from + " a JOIN resource r ON " + c.scope("r") + " AND r.type = a.type AND r.rid = a.rid AND NOT r.deleted"
+	return "SELECT " + rowColumns + ", 'include', '', 1000000 + row_number() OVER (ORDER BY r.type, r.rid DESC) FROM " + from + " a" +
+		c.lookup("resource", "r", rowColumns, "r.type = a.type AND r.rid = a.rid AND NOT r.deleted")
 }
 
-// follow selects (type, rid, id) of the resources that the rows of from lead to. A table named s
-// is the row of an outer query.
+// follow selects (type, rid, id) of the resources that the rows of from lead to. The from "s" is
+// the row of an outer query.
 func (i Include) follow(c *compiler, from string) string {
-	x, r := c.alias("x"), c.alias("r")
-	source := from + " s JOIN "
-	on := " ON "
+	x, r, v := c.alias("x"), c.alias("r"), c.alias("v")
+	source := from + " s CROSS JOIN "
 	if from == "s" {
-		source, on = "", " WHERE "
+		source = ""
 	}
+	columns := "SELECT " + r + ".type, " + r + ".rid, " + r + ".id FROM " + source + i.alternatives(c, v)
 	if i.Reverse {
-		return i.reverse(c, source, on, x, r)
+		where := x + ".param = " + v + ".param AND " + x + ".target_type = s.type AND " + x + ".target_id = s.id"
+		return columns + c.lookup("index_reference", x, x+".rid", where) + c.byRID(v+".type", x+".rid", r) +
+			" WHERE (" + v + ".target_type = 0 OR " + v + ".target_type = s.type)"
 	}
-	sql := "SELECT " + r + ".type, " + r + ".rid, " + r + ".id FROM " + source + "index_reference " + x + on + c.scope(x) + " AND " + x + ".rid = s.rid"
-	if len(i.fields) > 0 {
-		sql += " AND (" + joined(entries(i.fields), " OR ", func(e entry) string {
-			one := "s.type = " + c.arg(e.typ, "smallint") + " AND " + x + ".param = " + c.arg(e.param, "int")
-			if e.target != 0 {
-				one += " AND " + x + ".target_type = " + c.arg(e.target, "smallint")
-			}
-			return one
-		}) + ")"
-	} else if i.types != nil {
-		sql += " AND s.type = ANY(" + c.arg(i.types, "smallint[]") + ")"
-	}
-	if i.target != 0 {
-		sql += " AND " + x + ".target_type = " + c.arg(i.target, "smallint")
-	}
-	return c.resolved(sql, x, r)
+	where := x + ".rid = s.rid AND (" + v + ".param = 0 OR " + x + ".param = " + v + ".param) AND (" + v + ".target_type = 0 OR " + x + ".target_type = " + v + ".target_type)"
+	return columns + c.lookup("index_reference", x, x+".target_type, "+x+".target_id", where) + c.byReference(x, r) +
+		" WHERE (" + v + ".type = 0 OR " + v + ".type = s.type)"
 }
 
-// resolved looks the target of reference x up as r. The lookup is a lateral one, so that it also
-// stands behind a WHERE.
-func (c *compiler) resolved(sql, x, r string) string {
-	at := strings.Index(sql, " FROM ")
-	where := strings.Index(sql, " WHERE ")
-	join := " JOIN resource " + r + " ON " + c.scope(r) + " AND " + r + ".type = " + x + ".target_type AND " + r + ".id = " + x + ".target_id AND NOT " + r + ".deleted"
-	if where > at {
-		return sql[:where] + join + sql[where:]
-	}
-	return sql + join
-}
-
-// reverse selects the resources that refer to the rows of from.
-func (i Include) reverse(c *compiler, source, on, x, r string) string {
+// alternatives lists the references followed: the type that has them, the parameter and the type
+// of their targets, where 0 is any.
+func (i Include) alternatives(c *compiler, v string) string {
 	list := entries(i.fields)
-	var types []int16
-	var ids []int32
-	for _, e := range list {
-		types, ids = append(types, e.typ), append(ids, e.param)
+	if len(i.fields) == 0 {
+		list = []entry{{}}
 	}
-	v := c.alias("v")
-	alternatives := "unnest(" + c.arg(types, "smallint[]") + ", " + c.arg(ids, "int[]") + ") " + v + "(type, param)"
-	condition := c.scope(x) + " AND " + x + ".param = " + v + ".param AND " + x + ".target_type = s.type AND " + x + ".target_id = s.id"
-	if i.target != 0 {
-		condition += " AND s.type = " + c.arg(i.target, "smallint")
-	}
+	var types, targets []int16
+	var params []int32
 	for _, e := range list {
-		if e.target != 0 {
-			condition += " AND s.type = " + c.arg(e.target, "smallint")
-			break
+		if i.target != 0 && e.target != 0 && i.target != e.target {
+			continue
 		}
+		types, params, targets = append(types, e.typ), append(params, e.param), append(targets, max(i.target, e.target))
 	}
-	join := " JOIN resource " + r + " ON " + c.scope(r) + " AND " + r + ".type = " + v + ".type AND " + r + ".rid = " + x + ".rid AND NOT " + r + ".deleted"
-	columns := "SELECT " + r + ".type, " + r + ".rid, " + r + ".id FROM "
-	if source == "" {
-		return columns + alternatives + " JOIN index_reference " + x + " ON " + condition + join
-	}
-	return columns + source + alternatives + " ON true JOIN index_reference " + x + " ON " + condition + join
+	return "unnest(" + c.arg(types, "smallint[]") + ", " + c.arg(params, "int[]") + ", " + c.arg(targets, "smallint[]") + ") " + v + "(type, param, target_type)"
 }

@@ -331,3 +331,66 @@ func TestIncludes(t *testing.T) {
 		}
 	}
 }
+
+func TestPagesHoldStillWhileRowsAreAdded(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"", "gender=male", "family=muller", "birthdate=ge1900", "_sort=-birthdate", "_sort=death-date", "_sort=_id", "active:missing=false"} {
+		t.Run(query, func(t *testing.T) {
+			t.Parallel()
+			w := clinic(t)
+			before, err := w.find("Patient", query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, _ := w.parse("Patient", query+"&_count=2")
+			seen := map[string]int{}
+			var after *search.Position
+			for i := 0; ; i++ {
+				hits := w.page(s, after)
+				for n, h := range hits {
+					if n < s.Count {
+						seen[h.id]++
+					}
+				}
+				if len(hits) <= s.Count || i > 30 {
+					break
+				}
+				last := hits[s.Count-1]
+				after, _ = search.ParsePlace(search.Place(last.key, last.rid))
+				if i < 10 {
+					w.store(fmt.Sprintf(`{"resourceType":"Patient","id":"new%d","active":true,"gender":"male","birthDate":"19%02d-01-01","name":[{"family":"Muller%c"}]}`, i, 45+3*i, 'A'+2*i))
+				}
+			}
+			for _, id := range before {
+				if seen[id] != 1 {
+					t.Errorf("%s was seen %d times", id, seen[id])
+				}
+			}
+		})
+	}
+}
+
+func TestDeletedResourcesAreNotFound(t *testing.T) {
+	t.Parallel()
+	w := clinic(t)
+	conn := w.d.Connect(t, "")
+	// As package server leaves them: no index rows, no tokens, no body.
+	if _, err := conn.Exec(context.Background(), `UPDATE resource SET deleted = true, body = '' WHERE tenant_id = $1 AND project_id = $2 AND id = 'p03'`,
+		w.caller.Tenant, w.caller.Project); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"", "_id=p03", "_lastUpdated=ge2020", "_sort=_id", "_sort=-_lastUpdated", "gender:not=other", "_id=p03,p04&_sort=birthdate"} {
+		s, err := w.parse("Patient", query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range w.page(s, nil) {
+			if h.id == "p03" {
+				t.Errorf("%s found a deleted resource", query)
+			}
+		}
+	}
+	if got := w.ids("Observation", "patient.birthdate:missing=false&patient=p03"); got != "" {
+		t.Errorf("a chain went through a deleted resource: %s", got)
+	}
+}

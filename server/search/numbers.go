@@ -114,7 +114,7 @@ func (n *numbers) alternatives(c *compiler) func(v string) string {
 
 func (n *numbers) gather(c *compiler) string {
 	x, v := c.alias("x"), c.alias("v")
-	return "SELECT " + v + ".type, " + x + ".rid FROM " + n.alternatives(c)(v) + " JOIN index_number " + x + " ON " + c.scope(x) + " AND " + numberMatch(x, v)
+	return "SELECT " + v + ".type, " + x + ".rid FROM " + n.alternatives(c)(v) + c.lookup("index_number", x, x+".rid", numberMatch(x, v))
 }
 
 // ordered reads the matches from the greatest down.
@@ -122,10 +122,13 @@ func (n *numbers) ordered(c *compiler, more func(place) string, after *position,
 	from := n.alternatives(c)
 	column := keyColumn{cast: "float8", desc: true}
 	x, v, y, w, m := c.alias("x"), c.alias("v"), c.alias("y"), c.alias("w"), c.alias("m")
-	// A resource stands where its greatest match does: a quantity may have several rows.
-	return "SELECT DISTINCT " + m + ".type, " + m + ".rid, " + m + ".k FROM " + from(v) + " CROSS JOIN LATERAL (SELECT " + v + ".type, " + x + ".rid, " + x + ".lo AS k FROM index_number " + x +
-		" WHERE " + c.scope(x) + " AND " + numberMatch(x, v) + column.beyond(c, x+".lo", x+".rid", after) +
-		" AND NOT EXISTS (SELECT 1 FROM " + from(w) + " JOIN index_number " + y + " ON " + c.scope(y) + " AND " + numberMatch(y, w) +
-		" WHERE " + y + ".rid = " + x + ".rid AND (" + y + ".lo > " + x + ".lo OR " + y + ".lo = " + x + ".lo AND " + y + ".hi > " + x + ".hi) OFFSET 0)" +
-		more(place{rid: x + ".rid", typ: v + ".type"}) + " ORDER BY " + x + ".lo DESC, " + x + ".rid DESC LIMIT " + limit + ") " + m, column
+	first := ""
+	if !allSingle(n.fields) {
+		// A resource stands where its greatest match does.
+		first = " AND NOT EXISTS (SELECT 1 FROM " + from(w) + " JOIN index_number " + y + " ON " + c.scope(y) + " AND " + numberMatch(y, w) +
+			" WHERE " + y + ".rid = " + x + ".rid AND (" + y + ".lo > " + x + ".lo OR " + y + ".lo = " + x + ".lo AND " + y + ".hi > " + x + ".hi) OFFSET 0)"
+	}
+	one := "SELECT " + v + ".type, " + x + ".rid, " + x + ".lo AS k FROM index_number " + x + " WHERE " + c.scope(x) + " AND " + numberMatch(x, v) +
+		column.beyond(c, x+".lo", x+".rid", after) + first + more(place{rid: x + ".rid", typ: v + ".type"}) + " ORDER BY " + x + ".lo DESC, " + x + ".rid DESC LIMIT " + limit
+	return "SELECT DISTINCT " + m + ".type, " + m + ".rid, " + m + ".k FROM " + from(v) + " CROSS JOIN LATERAL (" + one + ") " + m, column
 }

@@ -11,9 +11,13 @@ import (
 // row-level security does.
 type Scope struct{ Tenant, Project int32 }
 
-// fewMatches is how many resources a driver may yield for a page to be made by sorting them.
-// When it yields more, the page is read from an index in its order, which then finds matches soon.
-const fewMatches = 2000
+// How many resources a driver may yield for a page to be made by gathering and sorting them. When
+// it yields more, the page is read from an index in its order, which finds matches soon unless
+// the two are correlated; so with _sort, where they may well be, more is gathered.
+const (
+	fewMatches = 2000
+	fewSorted  = 10000
+)
 
 // keyColumn is a sort key of a page.
 type keyColumn struct {
@@ -113,6 +117,8 @@ func (b *pageBuilder) others(but int) func(place) string {
 		for i, x := range b.s.criteria {
 			if i != but {
 				sql.WriteString(b.and(at, x))
+			} else if u, ok := x.(*updated); ok {
+				sql.WriteString(" AND " + u.alive(b.compiler, at))
 			}
 		}
 		return sql.String()
@@ -145,10 +151,27 @@ func (b *pageBuilder) build() pageQuery {
 	if x, ok := b.s.criteria[best].(bounded); ok && x.bound() <= fewMatches {
 		return pageQuery{sql: "SELECT q.type, q.rid FROM (" + x.gather(b.compiler) + ") q WHERE true" + b.older(place{rid: "q.rid"}) + more(place{rid: "q.rid", typ: "q.type"})}
 	}
-	few := b.few(best)
+	few := b.few(best, fewMatches)
 	return pageQuery{sql: "SELECT q.type, q.rid FROM (SELECT DISTINCT type, rid FROM " + few + ") q WHERE (SELECT yes FROM few)" +
-		b.older(place{rid: "q.rid"}) + more(place{rid: "q.rid", typ: "q.type"}) +
-		" UNION ALL " + b.walk(" AND NOT (SELECT yes FROM few)", b.others(-1))}
+		b.older(place{rid: "q.rid"}) + more(place{rid: "q.rid", typ: "q.type"}) + " UNION ALL " + b.many(best)}
+}
+
+// many reads a page, in the default order, when the best criterion has turned out to leave many
+// resources: by another criterion if there is one, else by trying one resource after the other.
+func (b *pageBuilder) many(best int) string {
+	const gate = " AND NOT (SELECT yes FROM few)"
+	next := -1
+	for i, x := range b.s.criteria {
+		if _, ok := x.(driver); ok && i != best && x.rank() < rankCode && x.rank() != rankRange && (next < 0 || x.rank() < b.s.criteria[next].rank()) {
+			next = i
+		}
+	}
+	if next < 0 {
+		return b.walk(gate, b.others(-1))
+	}
+	return "SELECT DISTINCT type, rid FROM (" + b.s.criteria[next].(driver).drive(b.compiler, func(at place) string {
+		return gate + b.older(at) + b.others(next)(at)
+	}, b.limit) + ") w"
 }
 
 // older is the condition of the default order.
@@ -160,9 +183,9 @@ func (b *pageBuilder) older(at place) string {
 }
 
 // few adds the CTEs that gather a driver's matches up to a limit and tell whether that is all.
-func (b *pageBuilder) few(best int) string {
-	b.cte("gathered", "SELECT type, rid FROM ("+b.s.criteria[best].gather(b.compiler)+") q LIMIT "+strconv.Itoa(fewMatches+1))
-	b.cte("few", "SELECT count(*) <= "+strconv.Itoa(fewMatches)+" AS yes FROM gathered")
+func (b *pageBuilder) few(best, limit int) string {
+	b.cte("gathered", "SELECT type, rid FROM ("+b.s.criteria[best].gather(b.compiler)+") q LIMIT "+strconv.Itoa(limit+1))
+	b.cte("few", "SELECT count(*) <= "+strconv.Itoa(limit)+" AS yes FROM gathered")
 	return "gathered"
 }
 
@@ -193,7 +216,7 @@ func (b *pageBuilder) sorted(best int) pageQuery {
 	if best < 0 {
 		return pageQuery{sql: b.inOrder("", keys[0]), keys: keys}
 	}
-	few := b.few(best)
+	few := b.few(best, fewSorted)
 	return pageQuery{
 		sql:  b.sorting("SELECT type, rid FROM "+few, " AND (SELECT yes FROM few)", best, keys) + " UNION ALL " + b.inOrder(" AND NOT (SELECT yes FROM few)", keys[0]),
 		keys: keys,
@@ -262,7 +285,7 @@ func (b *pageBuilder) inOrder(gate string, k keyColumn) string {
 	column := x + "." + key.column()
 	at := place{rid: x + ".rid", typ: v + ".type"}
 	one := "SELECT " + v + ".type, " + x + ".rid, " + column + " AS k1 FROM " + table(key.paramType()) + " " + x + " WHERE " + b.scope(x) + " AND " +
-		x + ".param = " + v + ".param" + key.rows(x) + gate + k.beyond(b.compiler, column, x+".rid", b.after) + key.first(b.compiler, x, v) + b.others(-1)(at) +
+		x + ".param = " + v + ".param" + key.rows(x) + gate + k.beyond(b.compiler, column, x+".rid", b.after) + key.first(b.compiler, x) + b.others(-1)(at) +
 		" ORDER BY " + column + k.direction() + ", " + x + ".rid" + k.direction() + " LIMIT " + b.limit
 	valued := b.alias("valued")
 	b.cte(valued, "SELECT "+m+".type, "+m+".rid, "+m+".k1 FROM "+key.alternatives(b.compiler, v)+" CROSS JOIN LATERAL ("+one+") "+m+
@@ -373,7 +396,10 @@ func (k sortKey) value(c *compiler, at place) string {
 }
 
 // first keeps of the rows x of a resource only the one that is its key.
-func (k sortKey) first(c *compiler, x, v string) string {
+func (k sortKey) first(c *compiler, x string) string {
+	if t := k.paramType(); (t == definition.DateParam || t == definition.NumberParam || t == definition.QuantityParam) && allSingle(k.fields) {
+		return ""
+	}
 	y := c.alias("y")
 	op := " < "
 	if k.desc {

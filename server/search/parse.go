@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -134,7 +135,8 @@ func (c *Catalog) Parse(r Request) (*Search, error) {
 			return nil, tooCostly(pair.Name, "A query may have %d parameters at most.", MaxCriteria)
 		}
 		err := p.parameter(pair)
-		if u, unknown := err.(*unknownError); unknown {
+		var u *unknownError
+		if errors.As(err, &u) {
 			if !r.Lenient {
 				return nil, u.strict()
 			}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -194,9 +193,4 @@ func (p *parser) includeFields(i *Include, source *plan, code, name string) erro
 	}
 	i.fields = []field{{source, x}}
 	return nil
-}
-
-// allTypes tells whether a search covers every type of the release.
-func (s *Search) allTypes() bool {
-	return slices.Equal(s.typeIDs(), nil) || len(s.plans) == len(s.set.ResourceTypes())
 }

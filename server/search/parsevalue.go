@@ -34,7 +34,7 @@ func (p *parser) criterion(plans []*plan, name string, pair Pair, depth int) (cr
 	case updatedParam:
 		return p.updated(plans, modifier, pair)
 	case typeParam:
-		return p.typeFilter(plans, modifier, pair)
+		return p.typeFilter(modifier, pair)
 	case "_list":
 		if modifier != "" || p.set.ResourceType("List") == nil {
 			return nil, unknown(pair.Name, "_list takes no modifier.")
@@ -167,7 +167,7 @@ func (p *parser) updated(plans []*plan, modifier string, pair Pair) (criterion, 
 }
 
 // typeFilter is _type where the types are given already, or at the end of a chain.
-func (p *parser) typeFilter(plans []*plan, modifier string, pair Pair) (criterion, error) {
+func (p *parser) typeFilter(modifier string, pair Pair) (criterion, error) {
 	if modifier != "" {
 		return nil, unsupportedModifier(pair.Name, modifier)
 	}

@@ -458,5 +458,5 @@ func (p *plan) singular(b path) bool {
 // sameElement tells whether two paths differ only in the type that they ask of a choice.
 func sameElement(a, b path) bool {
 	typed := func(s step) bool { return s.kind == stepAs }
-	return path(slices.DeleteFunc(slices.Clone(a), typed)).String() == path(slices.DeleteFunc(slices.Clone(b), typed)).String()
+	return slices.DeleteFunc(slices.Clone(a), typed).String() == slices.DeleteFunc(slices.Clone(b), typed).String()
 }

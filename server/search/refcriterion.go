@@ -76,7 +76,7 @@ func (r *references) test(c *compiler, at place) string {
 
 func (r *references) gather(c *compiler) string {
 	x, v := c.alias("x"), c.alias("v")
-	return "SELECT " + v + ".type, " + x + ".rid FROM " + r.alternatives(c, v) + " JOIN index_reference " + x + " ON " + c.scope(x) + " AND " + referenceMatch(x, v)
+	return "SELECT " + v + ".type, " + x + ".rid FROM " + r.alternatives(c, v) + c.lookup("index_reference", x, x+".rid", referenceMatch(x, v))
 }
 
 func (r *references) drive(c *compiler, more func(place) string, limit string) string {

@@ -29,8 +29,8 @@ func (s *Search) Page(scope Scope, after *Position) Statement {
 	// The same resource may come from two alternatives with the same keys.
 	b.cte("page", "SELECT DISTINCT "+columns+" FROM ("+q.sql+") p ORDER BY "+ordered+" LIMIT "+b.limit)
 	b.cte("numbered", "SELECT p.*, row_number() OVER (ORDER BY "+ordered+") AS n FROM page p")
-	match := "SELECT r.type, r.id, r.version, r.last_updated, r.body, r.rid, 'match' AS mode, " + keyText(q.keys) + " AS key, p.n FROM numbered p JOIN resource r ON " +
-		c.scope("r") + " AND r.type = p.type AND r.rid = p.rid AND NOT r.deleted"
+	match := "SELECT " + rowColumns + ", 'match' AS mode, " + keyText(q.keys) + " AS key, p.n FROM numbered p" +
+		c.lookup("resource", "r", rowColumns, "r.type = p.type AND r.rid = p.rid AND NOT r.deleted")
 	include := s.includes(b)
 	sql := match + " ORDER BY n"
 	if include != "" {
@@ -44,6 +44,8 @@ func (s *Search) Page(scope Scope, after *Position) Statement {
 	}
 	return Statement{SQL: with + strings.Join(b.ctes, ", ") + " " + sql, Args: c.args}
 }
+
+const rowColumns = "r.type, r.id, r.version, r.last_updated, r.body, r.rid"
 
 // keyText writes a row's keys as a JSON array of texts.
 func keyText(keys []keyColumn) string {

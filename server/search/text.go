@@ -90,7 +90,7 @@ func (t *texts) match(x, v string) string {
 
 func (t *texts) gather(c *compiler) string {
 	x, v := c.alias("x"), c.alias("v")
-	return "SELECT " + v + ".type, " + x + ".rid FROM " + t.alternatives(c, v) + " JOIN index_string " + x + " ON " + c.scope(x) + " AND " + t.match(x, v)
+	return "SELECT " + v + ".type, " + x + ".rid FROM " + t.alternatives(c, v) + c.lookup("index_string", x, x+".rid", t.match(x, v))
 }
 
 // drive is for :exact only: prefixes come in the order of their values (range.go).

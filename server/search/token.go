@@ -199,5 +199,5 @@ func (t *tokens) drive(c *compiler, more func(place) string, limit string) strin
 
 func (t *tokens) gather(c *compiler) string {
 	x, v := c.alias("x"), c.alias("v")
-	return "SELECT " + v + ".type, " + x + ".rid FROM " + t.alternatives(c, v) + " JOIN index_token " + x + " ON " + c.scope(x) + " AND " + tokenMatch(x, v)
+	return "SELECT " + v + ".type, " + x + ".rid FROM " + t.alternatives(c, v) + c.lookup("index_token", x, x+".rid", tokenMatch(x, v))
 }

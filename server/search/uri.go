@@ -68,7 +68,7 @@ func uriMatch(x, v string) string {
 
 func (u *uris) gather(c *compiler) string {
 	x, v := c.alias("x"), c.alias("v")
-	return "SELECT " + v + ".type, " + x + ".rid FROM " + u.alternatives(c, v) + " JOIN index_uri " + x + " ON " + c.scope(x) + " AND " + uriMatch(x, v)
+	return "SELECT " + v + ".type, " + x + ".rid FROM " + u.alternatives(c, v) + c.lookup("index_uri", x, x+".rid", uriMatch(x, v))
 }
 
 func (u *uris) drive(c *compiler, more func(place) string, limit string) string {
