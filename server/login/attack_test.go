@@ -68,17 +68,28 @@ func TestCSRFByOrigin(t *testing.T) {
 	s := newStage(t)
 	b := s.browser()
 	values := b.get("/login").fields(s, "/login")
-	for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
+	for _, test := range []struct {
+		header, value string
+		status        int
+	}{
+		{"Sec-Fetch-Site", "cross-site", http.StatusForbidden},
+		{"Sec-Fetch-Site", "same-site", http.StatusForbidden},
+		{"Origin", "https://evil.example", http.StatusForbidden},
+		{"Origin", "null", http.StatusForbidden},
+		{"Origin", s.config.BaseURL, http.StatusUnprocessableEntity}, // it is looked at; nothing was typed
+	} {
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/login", strings.NewReader(values.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set(header, value)
+		r.Header.Set(test.header, test.value)
+		r.Host = "inside.example" // as a proxy may send it; the jar goes by it
+		r.AddCookie(&http.Cookie{Name: formCookie, Value: b.cookieValue(formCookie)})
 		response, err := b.web.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		response.Body.Close()
-		if response.StatusCode != http.StatusForbidden {
-			t.Errorf("%s: got %d", header, response.StatusCode)
+		if response.StatusCode != test.status {
+			t.Errorf("%s %s: got %d", test.header, test.value, response.StatusCode)
 		}
 	}
 }

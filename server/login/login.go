@@ -65,9 +65,13 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	crossOrigin := http.NewCrossOriginProtection()
+	if err := crossOrigin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil { // a proxy may change Host
+		return nil, err
+	}
 	return &Server{
 		People: people, config: config, secure: base.Scheme == "https", forms: config.DB.Derive("login form"), devices: config.DB.Derive("login device"),
-		crossOrigin: http.NewCrossOriginProtection(), pages: pages, now: time.Now, mailSlots: make(chan struct{}, maxMails),
+		crossOrigin: crossOrigin, pages: pages, now: time.Now, mailSlots: make(chan struct{}, maxMails),
 	}, nil
 }
 
