@@ -12,9 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"bulkhead/db"
-	"bulkhead/db/dbsqlc"
-	"bulkhead/db/dbtest"
 	"bulkhead/server/fhir"
 )
 
@@ -120,79 +117,4 @@ func loadSets(t *testing.T, most int, sets ...string) {
 		stored += held[typ]
 	}
 	t.Logf("%d of %d entries stored, as %d resources of %d types in %v: %.0f a second", entries, entries, stored, len(held), took.Round(time.Millisecond), float64(entries)/took.Seconds())
-}
-
-// Every official example that is stored comes back with the same members in the same order and the
-// same lexemes, but for id and meta.
-func TestExamplesComeBackAsTheyWereSent(t *testing.T) {
-	t.Parallel()
-	d := dbtest.Open(t)
-	for _, version := range []string{"r4", "r4b"} {
-		tenant := d.NewTenant(t)
-		caller := d.NewProject(t, tenant, "loose", version)
-		err := d.Update(t.Context(), db.Identity, tenant.System, func(tx *db.Tx) error {
-			_, err := tx.UpdateProject(t.Context(), dbsqlc.UpdateProjectParams{
-				TenantID: caller.Tenant, ID: caller.Project, Name: "Loose", Settings: []byte(`{"allowDanglingReferences":true}`),
-			})
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := apiOf(t, newServer(t, d.DB), tenant, caller, "loose", version)
-		same, refused, all := 0, 0, 0
-		lines(t, "examples/"+version+"-instances.ndjson.gz", func(line string) {
-			row, err := fhir.Parse(line)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sent := row.Get("resource")
-			typ := sent.Get("resourceType").Text()
-			all++
-			got := a.do("POST", typ, string(sent.Append(nil)))
-			if got.StatusCode != 201 {
-				refused++
-				if got.StatusCode >= 500 {
-					t.Errorf("%s: %d %s", row.Get("file").Text(), got.StatusCode, got.body)
-				}
-				if testing.Verbose() {
-					t.Logf("%s refused: %.300s", row.Get("file").Text(), got.body)
-				}
-				return
-			}
-			back, err := fhir.Parse(got.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want, has := bare(sent), bare(&back); want != has {
-				t.Errorf("%s came back changed:\n%s\n%s", row.Get("file").Text(), want, has)
-				return
-			}
-			same++
-		})
-		t.Logf("%s: %d of %d examples stored and the same, %d refused", version, same, all, refused)
-	}
-}
-
-// bare is a resource without what belongs to the server.
-func bare(v *fhir.Value) string {
-	out := fhir.Value{Kind: fhir.Object}
-	for _, m := range v.Members {
-		if m.Name == "meta" {
-			meta := fhir.Value{Kind: fhir.Object}
-			for _, inner := range m.Value.Members {
-				if inner.Name != "versionId" && inner.Name != "lastUpdated" {
-					meta.Members = append(meta.Members, inner)
-				}
-			}
-			m.Value = meta
-			if meta.Members == nil {
-				continue
-			}
-		}
-		if m.Name != "id" {
-			out.Members = append(out.Members, m)
-		}
-	}
-	return string(out.Append(nil))
 }
