@@ -150,6 +150,9 @@ func TestATransactionAnswersInOrder(t *testing.T) {
 	if codes := statuses(t, got); codes != "200 200 201 204 204 201" {
 		t.Errorf("%s\n%s", codes, got.body)
 	}
+	if codes := statuses(t, a.must(200, "POST", "", transaction(`GET Patient/`+kept+` ifNoneMatch=W/"2"`, `GET Patient/`+kept+` ifNoneMatch=W/"1"`))); codes != "304 200" {
+		t.Errorf("conditional reads: %s", codes)
+	}
 	searched := a.must(200, "POST", "", transaction(`GET Patient?_id=new&_total=accurate`, `PUT Patient/new {"resourceType":"Patient","id":"new"}`))
 	if sb := searched.bundle(t); path(&sb, "entry", 0, "resource", "entry", 0, "resource", "id").Text() != "new" || path(&sb, "entry", 0, "resource", "total").Text() != "1" {
 		t.Errorf("a search does not see what the transaction wrote: %s", searched.body)

@@ -17,6 +17,7 @@ import (
 	"bulkhead/db"
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
+	"bulkhead/server/search"
 )
 
 // capabilities answers GET metadata (http://hl7.org/fhir/R4/http.html#capabilities): what this
@@ -75,10 +76,12 @@ func (s *Server) capabilityStatement(r *request) string {
 // limits says in words what a request may ask for at most.
 func (s *Server) limits() string {
 	return fmt.Sprintf("Limits: a resource %d bytes; a bundle %d bytes and %d entries; a page %d entries, %d when nothing is said; "+
-		"a request %s. "+
+		"in a search %d parameters, %d alternatives of one, %d steps of a chain, %d includes, and %d resources that come along with a page; "+
+		"a conditional delete %d resources; a request %s. "+
 		"Beyond a limit the answer is a 4xx that says so. An unknown search parameter is refused, unless the client prefers handling=lenient. "+
 		"References must lead to resources of this project.",
-		s.MaxResource, s.MaxBundle, maxEntries, maxCount, defaultCount, s.Timeout)
+		s.MaxResource, s.MaxBundle, maxEntries, search.MaxCount, search.DefaultCount,
+		search.MaxCriteria, search.MaxValues, search.MaxChain, search.MaxIncluded, search.MaxIncludes, maxDelete, s.Timeout)
 }
 
 // built is what is known of this build of the program.

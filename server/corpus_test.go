@@ -29,7 +29,7 @@ func lines(t testing.TB, name string, fn func(line string)) {
 		}
 		t.Skip("the corpora are not here; set BULKHEAD_CORPORA to run this test")
 	}
-	defer file.Close() //nolint:errcheck // it is only read
+	defer file.Close()
 	z, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)

@@ -14,12 +14,7 @@ import (
 	"bulkhead/server/access"
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
-)
-
-// How many entries a page has when the client does not say, and at most.
-const (
-	defaultCount = 20
-	maxCount     = 1000
+	"bulkhead/server/search"
 )
 
 // historyQuery is what the parameters of a history interaction ask for.
@@ -47,7 +42,7 @@ func (r *request) parseHistory(path string) (*historyQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &historyQuery{count: defaultCount, since: historyBegin, until: historyEnd}
+	q := &historyQuery{count: search.DefaultCount, since: historyBegin, until: historyEnd}
 	for name, list := range values {
 		value := list[len(list)-1]
 		switch name {
@@ -101,7 +96,7 @@ func parseCount(value string) (int, error) {
 	if err != nil {
 		return 0, fhir.Errorf(fhir.ValueInvalid, "_count must be a number from 0.").At("_count")
 	}
-	return min(int(n), maxCount), nil
+	return min(int(n), search.MaxCount), nil
 }
 
 // historyInstance answers GET [type]/[id]/_history.

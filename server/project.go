@@ -154,7 +154,7 @@ func (r *request) putProjectRow(ctx context.Context, tx *db.Tx, ch *change, rows
 		return err
 	}
 	row := projectRow(rows, ch.id)
-	id := int32(0)
+	var id int32
 	if row == nil {
 		if id, err = tx.CreateProject(ctx, ch.id, name, version, settings); err != nil {
 			return err

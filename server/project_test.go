@@ -32,6 +32,18 @@ func TestAProjectIsMadeUsedAndDeletedOverFHIR(t *testing.T) {
 	s.must(409, "POST", "Project", `{"resourceType":"Project","id":"clinic","name":"Again","fhirVersion":"r4"}`)
 	s.must(200, "GET", "Project/clinic", "")
 
+	for query, want := range map[string]string{
+		"Project?name=the": "Project/clinic", "Project?_id=clinic&fhir-version=r4": "Project/clinic", "ClientApplication?grant-type=client_credentials": "",
+		"?_type=Project": "Project/clinic", "Project?_sort=-_lastUpdated": "Project/clinic",
+	} {
+		if got := s.found(query); strings.Join(got, " ") != want {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
+	if got := s.entries("Project/_history"); len(got) != 1 {
+		t.Errorf("history: %v", got)
+	}
+
 	// A client of system acts in the new project with a token for it.
 	inside := s.clientOf(s.must(201, "POST", "ClientApplication", application), "clinic")
 	inside.token = inside.newToken("system/*.cruds", "resource", baseURL+inside.path)

@@ -318,8 +318,10 @@ func (t *transaction) read(tx *db.Tx) error {
 		case row.Deleted:
 			return p.named(t.r.gone(row.Version, row.LastUpdated), "")
 		}
-		p.entry.answer = fhir.BundleResponse{Status: http.StatusOK, ETag: etag(row.Version), LastModified: row.LastUpdated}
-		if p.method == http.MethodGet {
+		p.answer = fhir.BundleResponse{Status: http.StatusOK, ETag: etag(row.Version), LastModified: row.LastUpdated}
+		if tags := p.header.Values("If-None-Match"); len(tags) > 0 && matches(tags, row.Version) {
+			p.answer.Status = http.StatusNotModified
+		} else if p.method == http.MethodGet {
 			p.body = row.Body
 		}
 	}
@@ -349,7 +351,7 @@ func (t *transaction) searchAll(tx *db.Tx) error {
 		if err != nil {
 			return p.named(err, "")
 		}
-		p.entry.answer = fhir.BundleResponse{Status: http.StatusOK}
+		p.answer = fhir.BundleResponse{Status: http.StatusOK}
 		if p.method == http.MethodGet {
 			p.body = string(page.Append(make([]byte, 0, page.Size())))
 		}
