@@ -77,7 +77,6 @@ func TestAReferenceMustLeadToSomethingInTheProject(t *testing.T) {
 		return `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/` + id + `"}}`
 	}
 	a.must(201, "POST", "Observation", observation(here))
-	before := a.count()
 	for _, reference := range []string{"Group/none", baseURL + a.path + "/Patient/none", baseURL + a.path + "/Patient/none/_history/1", "Patient/none/_history/1"} {
 		a.must(422, "POST", "Observation", strings.ReplaceAll(observation(""), "Patient/", reference))
 	}
@@ -85,7 +84,7 @@ func TestAReferenceMustLeadToSomethingInTheProject(t *testing.T) {
 		a.must(201, "POST", "Observation", strings.ReplaceAll(observation(""), "Patient/", reference))
 	}
 	a.must(400, "POST", "Observation", strings.ReplaceAll(observation(""), "Patient/", "Patient?identifier=x"))
-	before = a.count()
+	before := a.count()
 	missing := a.must(422, "POST", "Observation", observation("nothing"))
 	foreign := a.must(422, "POST", "Observation", observation(there))
 	if !strings.Contains(missing.body, `"expression":["Observation.subject.reference"]`) {

@@ -27,7 +27,8 @@ type Line struct {
 // OpenLine opens d once more, over a line.
 func OpenLine(t testing.TB, d *Database) (*db.DB, *Line) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("dbtest: %v", err)
 	}
@@ -78,7 +79,8 @@ func (l *Line) serve() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial(l.network, l.address)
+		var dialer net.Dialer
+		far, err := dialer.DialContext(context.Background(), l.network, l.address)
 		if err != nil || !l.keep(near, far) {
 			_ = near.Close()
 			if err == nil {
