@@ -204,8 +204,8 @@ func TestLoadOutlivesAKilledPostgres(t *testing.T) {
 	tenant := d.report.Tenants[0]
 	done := make(chan result, 1)
 	go func() {
-		done <- callWith(context.Background(), lines.String(), map[string]string{"BULKHEAD_CLIENT_SECRET": tenant.ClientSecret},
-			"load", "--json", "--fhir-base", tenant.FHIRBase, "--token-endpoint", tenant.TokenEndpoint, "--client-id", tenant.ClientID, "--group", "4", "-")
+		done <- callWith(context.Background(), lines.String(), nil,
+			"load", "--json", "--data", dir, "--group", "4", "-")
 	}()
 	for status := 0; status != http.StatusOK; { // until the load is under way
 		status, _ = tenant.call(t, http.MethodGet, "/Patient/p20", "")

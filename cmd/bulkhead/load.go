@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +24,8 @@ type loadOptions struct {
 	retryFor      time.Duration
 	asIs          bool
 	json          bool
+	data          string
+	tenant        string
 	failuresTo    io.Writer // is told what was not stored instead of the summary on standard output
 }
 
@@ -53,11 +58,15 @@ stored. The exit code is 1 if anything was not stored.
 
 The client's id and secret may be given as BULKHEAD_CLIENT_ID and BULKHEAD_CLIENT_SECRET instead,
 which keeps the secret out of the list of processes.`,
-		Example: `  bulkhead load --fhir-base https://fhir.example.org/w/acme/main/api/v1/fhir/r4 \
+		Example: `  bulkhead load --data .bulkhead patients.ndjson.gz
+  bulkhead load --fhir-base https://fhir.example.org/w/acme/main/api/v1/fhir/r4 \
       --client-id loader --client-secret S3CRET practitioners.ndjson patients.ndjson.gz
   BULKHEAD_CLIENT_SECRET=S3CRET bulkhead load --fhir-base URL --client-id loader --json *.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if err := o.fromDev(); err != nil {
+				return err
+			}
 			o.fromEnvironment(p.getenv)
 			if err := o.check(); err != nil {
 				return err
@@ -66,6 +75,8 @@ which keeps the secret out of the list of processes.`,
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.data, "data", "", "load into a running bulkhead dev with this directory, as its demo client")
+	f.StringVar(&o.tenant, "tenant", "", "with --data: the demo tenant (default: the first)")
 	f.StringVar(&o.fhirBase, "fhir-base", "", "the project's FHIR base URL")
 	f.StringVar(&o.tokenEndpoint, "token-endpoint", "", "the tenant's OAuth token endpoint (default: as the project's smart-configuration says)")
 	f.StringVar(&o.clientID, "client-id", "", "the client's id")
@@ -77,6 +88,31 @@ which keeps the secret out of the list of processes.`,
 	f.BoolVar(&o.asIs, "as-is", false, "send the entries of bundles unchanged; running it again then creates them again")
 	f.BoolVar(&o.json, "json", false, "print the summary as one JSON object")
 	return cmd
+}
+
+// fromDev takes addresses and client from the report of a running dev.
+func (o *loadOptions) fromDev() error {
+	if o.data == "" {
+		return nil
+	}
+	if o.fhirBase != "" || o.clientID != "" {
+		return usagef("--data goes without --fhir-base and --client-id: it brings them along")
+	}
+	text, err := os.ReadFile(filepath.Join(o.data, reportName))
+	if err != nil {
+		return fmt.Errorf("no bulkhead dev runs on %s: %w", o.data, err)
+	}
+	var report devReport
+	if err := json.Unmarshal(text, &report); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(o.data, reportName), err)
+	}
+	for _, t := range report.Tenants {
+		if o.tenant == "" || o.tenant == t.Tenant {
+			o.fhirBase, o.tokenEndpoint, o.clientID, o.clientSecret = t.FHIRBase, t.TokenEndpoint, t.ClientID, t.ClientSecret
+			return nil
+		}
+	}
+	return usagef("dev has no tenant %s", o.tenant)
 }
 
 func (o *loadOptions) fromEnvironment(getenv func(string) string) {

@@ -46,6 +46,8 @@ func TestExitCodes(t *testing.T) {
 		"an argument too few":        {[]string{"load"}, exitUsage, "requires at least 1 arg"},
 		"a missing flag":             {[]string{"load", "x.json"}, exitUsage, "--fhir-base is missing"},
 		"a flag that is no number":   {[]string{"load", "--workers", "many", "x.json"}, exitUsage, "invalid argument"},
+		"a dev that does not run":    {[]string{"load", "--data", "/nowhere", "x.json"}, exitFailed, "no bulkhead dev runs on /nowhere"},
+		"two servers to load into":   {[]string{"load", "--data", "d", "--fhir-base", "http://x", "x.json"}, exitUsage, "--data goes without"},
 		"a file that is not there":   {[]string{"load", "--fhir-base", "http://127.0.0.1:1", "--client-id", "x", "/nowhere.json"}, exitFailed, "no such file"},
 		"the version for a program":  {[]string{"version", "--json"}, exitDone, `"fhir"`},
 		"the version for the reader": {[]string{"version"}, exitDone, "PostgreSQL 15 to 18"},

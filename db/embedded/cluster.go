@@ -127,6 +127,7 @@ func settings(cfg Config, socketDir string, port int) map[string]string {
 		"wal_compression":            "on", // pglz, which every build has; lz4 is not in all
 		"random_page_cost":           "1.1",
 		"jit":                        "off", // the program's statements are short
+		"autovacuum_naptime":         "10s", // statistics soon after a load
 		"timezone":                   "UTC",
 		"log_timezone":               "UTC",
 		"datestyle":                  "iso, ymd",
