@@ -30,7 +30,7 @@ type Config struct {
 
 // The limits that hold when Config sets none.
 const (
-	DefaultMaxResource = 32 << 20
+	DefaultMaxResource = 64 << 20
 	DefaultMaxBundle   = 96 << 20
 	DefaultMaxBodies   = 256 << 20
 	DefaultTimeout     = 60 * time.Second

@@ -52,7 +52,7 @@ func indexFiles(ctx context.Context, p program, set *definition.Set, files []str
 			rows, err := indexDocument(set, text)
 			if err != nil {
 				failed = true
-				fmt.Fprintf(p.stderr, "%s:%d: %v\n", name, line, err) //nolint:errcheck // nowhere to tell
+				fmt.Fprintf(p.stderr, "%s:%d: %v\n", name, line, err)
 			}
 			_, err = out.Write(rows)
 			return errors.Join(ctx.Err(), err)

@@ -213,7 +213,7 @@ func eachDocument(stdin io.Reader, name string, visit func(line int, text string
 		if err != nil {
 			return err
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer f.Close()
 		file = f
 	}
 	text, err := unzip(file)

@@ -12,7 +12,7 @@ func TestValidateCommand(t *testing.T) {
 	dir := t.TempDir()
 	lines := filepath.Join(dir, "resources.ndjson")
 	text := `{"resourceType":"Patient","active":true}` + "\n\n" +
-		`{"resourceType":"Patient","gender":"Male","nmae":1}` + "\n" +
+		`{"resourceType":"Patient","gender":"Male","nom":1}` + "\n" +
 		`{"resourceType":"Patient",` + "\n"
 	if err := os.WriteFile(lines, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -38,10 +38,10 @@ func TestValidateCommand(t *testing.T) {
 	}{
 		"lines": {[]string{lines}, exitDone, []string{
 			`{"line":1,"valid":true,"issues":[]}`,
-			`{"line":3,"valid":false,"issues":[`, `"expression":["Patient.gender"]`, `"expression":["Patient.nmae"]`,
+			`{"line":3,"valid":false,"issues":[`, `"expression":["Patient.gender"]`, `"expression":["Patient.nom"]`,
 			`{"line":4,"valid":false,"issues":[{"severity":"error","code":"structure"`,
 		}},
-		"structure":       {[]string{"--structure", lines}, exitDone, []string{`"expression":["Patient.nmae"]`}},
+		"structure":       {[]string{"--structure", lines}, exitDone, []string{`"expression":["Patient.nom"]`}},
 		"check":           {[]string{"--check", lines}, exitFailed, []string{`"line":4`}},
 		"a whole file":    {[]string{whole}, exitDone, []string{`"line":1,"valid":false`, "no resource type of FHIR 4.0.1"}},
 		"another release": {[]string{"--fhir-version", "r4b", whole}, exitDone, []string{"Ingredient.role is required"}},
