@@ -214,7 +214,7 @@ func TestPsql(t *testing.T) {
 		code int
 		says string
 	}{
-		"shows one project of one tenant":           {append(acme, "--role", "auth", "-c", "SELECT 'slugs: ' || string_agg(slug, ',' ORDER BY slug) FROM directory.project"), exitDone, "slugs: main,system"},
+		"shows one project of one tenant":           {append(acme, "--role", "auth", "-c", "SELECT 'tenants: ' || count(DISTINCT tenant_id) FROM directory.project"), exitDone, "tenants: 1"},
 		"shows nothing without a context":           {[]string{"--no-context", "-c", "SELECT 'rows: ' || count(*) FROM resource"}, exitDone, "rows: 0"},
 		"is the runtime role":                       {append(acme, "-c", "SELECT session_user, current_user"), exitDone, "bulkhead_app"},
 		"keeps the auditor from contents":           {[]string{"--role", "auditor", "-c", "SELECT count(*) FROM resource"}, exitFailed, "permission denied"},
@@ -255,9 +255,9 @@ func TestPsqlShell(t *testing.T) {
 		}
 		return
 	}
-	r := callWith(t.Context(), "SELECT 'inside: ' || count(*) FROM directory.project;\nCOMMIT;\nSELECT 'outside: ' || count(*) FROM directory.project;\n", nil,
+	r := callWith(t.Context(), "SELECT 'inside: ' || count(DISTINCT tenant_id) FROM directory.project;\nCOMMIT;\nSELECT 'outside: ' || count(*) FROM directory.project;\n", nil,
 		"psql", "--data", s.dir, "--tenant", "globex", "--project", "main", "--role", "auth")
-	for _, want := range []string{"inside: 2", "outside: 0", "bulkhead_auth inside globex/main"} {
+	for _, want := range []string{"inside: 1", "outside: 0", "bulkhead_auth inside globex/main"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("%q is missing in\n%s%s", want, r.stdout, r.stderr)
 		}

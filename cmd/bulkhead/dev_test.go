@@ -80,23 +80,30 @@ func (d *running) stop(t *testing.T) {
 	}
 }
 
-// token gets one as the demo client of a tenant does.
+// token gets one as the demo client of a tenant does. Like any client it tries again when the server
+// says that it is busy, as it may right after its database was killed.
 func (tenant devTenant) token(t *testing.T) string {
 	t.Helper()
-	request, err := http.NewRequest(http.MethodPost, tenant.TokenEndpoint, strings.NewReader(url.Values{"grant_type": {"client_credentials"}, "scope": {"system/*.cruds"}}.Encode()))
-	if err != nil {
-		t.Fatal(err)
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"system/*.cruds"}}.Encode()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		request, err := http.NewRequest(http.MethodPost, tenant.TokenEndpoint, strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.SetBasicAuth(tenant.ClientID, tenant.ClientSecret)
+		status, body := send(t, request)
+		if busy(status) && time.Now().Before(deadline) {
+			continue
+		}
+		var answer struct {
+			AccessToken string `json:"access_token"`
+		}
+		if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
+			t.Fatalf("no token: %d %s", status, body)
+		}
+		return answer.AccessToken
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.SetBasicAuth(tenant.ClientID, tenant.ClientSecret)
-	_, body := send(t, request)
-	var answer struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
-		t.Fatalf("no token: %s", body)
-	}
-	return answer.AccessToken
 }
 
 func send(t *testing.T, request *http.Request) (int, []byte) {
