@@ -63,7 +63,7 @@ func (r *request) criterion(typ, query string, most int) (*criterion, error) {
 		}
 	}
 	slices.SortFunc(pairs, func(a, b search.Pair) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
-	found, err := search.Parse(r.set, search.Request{Type: typ, Pairs: pairs, Base: r.base, Now: time.Now()})
+	found, err := r.parseSearch(search.Request{Type: typ, Pairs: pairs, Base: r.base, Now: time.Now()})
 	if err != nil {
 		return nil, err
 	}

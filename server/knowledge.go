@@ -10,6 +10,7 @@ import (
 	"bulkhead/db/dbsqlc"
 	"bulkhead/server/definition"
 	"bulkhead/server/fhir"
+	"bulkhead/server/terminology"
 	"bulkhead/server/validate"
 )
 
@@ -17,6 +18,7 @@ import (
 type knowledge struct {
 	stamp    dbsqlc.StampDefinitionsRow
 	holdings *validate.Holdings
+	terms    *terminology.Library
 }
 
 // knowledgeLife bounds how long what another instance of the program has stored may go unseen.
@@ -140,7 +142,7 @@ func (r *request) know() (*knowledge, error) {
 		return r.known, nil
 	}
 	if r.project.Project == db.SystemProject {
-		return &knowledge{holdings: validate.NewHoldings(r.set)}, nil
+		return newKnowledge(r.set), nil
 	}
 	var err error
 	r.known, err = r.server.knowledge.of(r.ctx(), r)
@@ -187,7 +189,8 @@ func readKnowledge(ctx context.Context, r *request, old *knowledge) (*knowledge,
 			return fhir.Errorf(fhir.TooCostly, "The project holds %d bytes of StructureDefinition, ValueSet, CodeSystem and ConceptMap. "+
 				"They can be used as long as they are %d bytes at most.", stamp.Bytes, maxKnowledge).With(422)
 		}
-		k = &knowledge{stamp: stamp, holdings: validate.NewHoldings(r.set)}
+		k = newKnowledge(r.set)
+		k.stamp = stamp
 		if stamp.Held == 0 {
 			return nil
 		}
@@ -200,6 +203,10 @@ func readKnowledge(ctx context.Context, r *request, old *knowledge) (*knowledge,
 	return k, err
 }
 
+func newKnowledge(set *definition.Set) *knowledge {
+	return &knowledge{holdings: validate.NewHoldings(set), terms: terminology.NewLibrary(terminology.Standard(set))}
+}
+
 func (k *knowledge) take(rows []dbsqlc.ListDefinitionsRow) error {
 	for i := range rows {
 		v, err := fhir.Parse(rows[i].Body)
@@ -207,6 +214,7 @@ func (k *knowledge) take(rows []dbsqlc.ListDefinitionsRow) error {
 			return err
 		}
 		k.holdings.Add(&v)
+		k.terms.Add(&v)
 	}
 	return nil
 }

@@ -19,7 +19,13 @@ type operation struct {
 
 // operations are those that routes lists, by code.
 var operations = []operation{
+	{code: "expand", types: []string{"ValueSet"}, url: "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
+	{code: "lookup", types: []string{"CodeSystem"}, url: "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"},
+	{code: "subsumes", types: []string{"CodeSystem"}, url: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes"},
+	{code: "translate", types: []string{"ConceptMap"}, url: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"},
 	{code: "validate", url: "http://hl7.org/fhir/OperationDefinition/Resource-validate"},
+	{code: "validate-code", types: []string{"CodeSystem"}, url: "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code"},
+	{code: "validate-code", types: []string{"ValueSet"}, url: "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code"},
 }
 
 // params is what an operation was given: by the query, and by a Parameters resource in the body.

@@ -82,7 +82,7 @@ func (s *Server) answerSearch(r *request, path string, plane db.Plane, asked sea
 // newSearch understands a search and checks who asks for it.
 func (r *request) newSearch(path string, plane db.Plane, asked search.Request) (*searchPage, error) {
 	asked.Lenient, asked.Base, asked.Now = r.lenient(), r.base, time.Now()
-	found, err := search.Parse(r.set, asked)
+	found, err := r.parseSearch(asked)
 	if err != nil {
 		return nil, err
 	}

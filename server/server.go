@@ -124,6 +124,7 @@ func (s *Server) routes() []route {
 		ofType   = fhirBase + "/:type"
 		resource = fhirBase + "/:type/:id"
 	)
+	validateCode := anyOf(map[string]func(*request) error{"ValueSet": s.validateCode, "CodeSystem": s.validateSystemCode})
 	return []route{
 		{public, GET, "/healthz", 0, s.alive},
 		{public, GET, "/readyz", 0, s.ready},
@@ -147,6 +148,24 @@ func (s *Server) routes() []route {
 		{token, POST, ofType + "/$validate", 0, s.validate},
 		{token, GET, resource + "/$validate", 0, s.validate},
 		{token, POST, resource + "/$validate", 0, s.validate},
+		{token, GET, ofType + "/$expand", 0, on("ValueSet", s.expand)},
+		{token, POST, ofType + "/$expand", 0, on("ValueSet", s.expand)},
+		{token, GET, resource + "/$expand", 0, on("ValueSet", s.expand)},
+		{token, POST, resource + "/$expand", 0, on("ValueSet", s.expand)},
+		{token, GET, ofType + "/$validate-code", 0, validateCode},
+		{token, POST, ofType + "/$validate-code", 0, validateCode},
+		{token, GET, resource + "/$validate-code", 0, validateCode},
+		{token, POST, resource + "/$validate-code", 0, validateCode},
+		{token, GET, ofType + "/$lookup", 0, on("CodeSystem", s.lookup)},
+		{token, POST, ofType + "/$lookup", 0, on("CodeSystem", s.lookup)},
+		{token, GET, ofType + "/$subsumes", 0, on("CodeSystem", s.subsumes)},
+		{token, POST, ofType + "/$subsumes", 0, on("CodeSystem", s.subsumes)},
+		{token, GET, resource + "/$subsumes", 0, on("CodeSystem", s.subsumes)},
+		{token, POST, resource + "/$subsumes", 0, on("CodeSystem", s.subsumes)},
+		{token, GET, ofType + "/$translate", 0, on("ConceptMap", s.translate)},
+		{token, POST, ofType + "/$translate", 0, on("ConceptMap", s.translate)},
+		{token, GET, resource + "/$translate", 0, on("ConceptMap", s.translate)},
+		{token, POST, resource + "/$translate", 0, on("ConceptMap", s.translate)},
 
 		{token, GET, resource, access.Read, s.read},
 		{token, PUT, resource, access.Update, s.update},

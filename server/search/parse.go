@@ -61,6 +61,10 @@ type Request struct {
 	Lenient     bool      // Prefer: handling=lenient: leave out what is not understood
 	Base        string    // URL of the project's FHIR API, without a slash at the end
 	Now         time.Time // for the prefix ap
+
+	// Terminology answers :in, :not-in, :above and :below in place of the catalog's, for one caller.
+	// What it does not know is not looked for elsewhere.
+	Terminology Terminology
 }
 
 // Search is a query that has been understood.

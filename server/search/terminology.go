@@ -38,6 +38,9 @@ func (p *parser) inValueSet(fields []field, modifier string, values []string, na
 
 // expand lists the codes of a value set of the project, else of the release.
 func (p *parser) expand(url string) ([]Code, bool) {
+	if p.Terminology != nil {
+		return p.Terminology.Expand(url)
+	}
 	if t := p.catalog.Terminology; t != nil {
 		if codes, ok := t.Expand(url); ok {
 			return codes, true
@@ -65,12 +68,16 @@ func (p *parser) subsumed(fields []field, modifier string, values []string, name
 			return nil, wrong(name, "A value of :%s must be system|code.", modifier)
 		}
 		t.values = append(t.values, v)
-		if p.catalog.Terminology == nil {
+		terminology := p.Terminology
+		if terminology == nil {
+			terminology = p.catalog.Terminology
+		}
+		if terminology == nil {
 			continue
 		}
-		related := p.catalog.Terminology.Below
+		related := terminology.Below
 		if modifier == "above" {
-			related = p.catalog.Terminology.Above
+			related = terminology.Above
 		}
 		for _, c := range related(Code{v.system, v.code}) {
 			t.values = append(t.values, tokenValue{system: c.System, code: c.Code})

@@ -11,7 +11,8 @@
 // the folder of R4, whose code systems and value sets fill the gaps.
 //
 // It writes server/definition/r4.json.gz (types, search parameters, compartments, operations) and
-// server/definition/r4-valuesets.json.gz (what bindings need).
+// server/definition/r4-valuesets.json.gz (what bindings need) and server/definition/r4-terminology.tsv.gz
+// (code systems, value sets and concept maps without their definitions; of R4B only what differs from -also).
 package main
 
 import (
@@ -47,7 +48,10 @@ func run(in, also, out string) error {
 	if err := write(out+".json.gz", doc); err != nil {
 		return err
 	}
-	return write(out+"-valuesets.json.gz", sets)
+	if err := write(out+"-valuesets.json.gz", sets); err != nil {
+		return err
+	}
+	return writeTerms(out+"-terminology.tsv.gz", src.terms, src.alsoTerms)
 }
 
 // build turns the source into the two documents that are embedded.

@@ -20,6 +20,8 @@ type source struct {
 	operations   []rawOperation
 	valueSets    map[string]*rawValueSet
 	codeSystems  map[string]*rawCodeSystem
+	terms        map[termKey]term // what the operations on terminology need
+	alsoTerms    map[termKey]term // likewise of the folder that fills the gaps
 }
 
 type structureDef struct {
@@ -138,6 +140,7 @@ func readSource(dir, also string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.alsoTerms = more.terms
 	for url, set := range more.valueSets {
 		if s.valueSets[url] == nil {
 			s.valueSets[url] = set
@@ -152,7 +155,7 @@ func readSource(dir, also string) (*source, error) {
 }
 
 func readFolder(dir string) (*source, error) {
-	s := &source{valueSets: map[string]*rawValueSet{}, codeSystems: map[string]*rawCodeSystem{}}
+	s := &source{valueSets: map[string]*rawValueSet{}, codeSystems: map[string]*rawCodeSystem{}, terms: map[termKey]term{}}
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -245,12 +248,16 @@ func (s *source) add(text []byte) error {
 			return err
 		}
 		s.valueSets[v.URL] = v
+		return s.addTerm(head.ResourceType, head.URL, text)
+	case "ConceptMap":
+		return s.addTerm(head.ResourceType, head.URL, text)
 	case "CodeSystem":
 		c := new(rawCodeSystem)
 		if err := json.Unmarshal(text, c); err != nil {
 			return err
 		}
 		s.codeSystems[c.URL] = c
+		return s.addTerm(head.ResourceType, head.URL, text)
 	}
 	return nil
 }
