@@ -21,6 +21,7 @@ type Caller struct {
 	TokenID         string // jti; "" for the program's own work
 	ClientID        string
 	KeyID           string // kid of the key that signed the token
+	GrantID         string // of the person's grant that the token came of; "" for a client on its own
 }
 
 // contextLife is how long a signed context may take to reach the database.
@@ -345,7 +346,7 @@ func (d *DB) signContext(plane Plane, c Caller, mode byte) (payload string, mac 
 	b = strconv.AppendInt(b, time.Now().Add(contextLife).Unix(), 10)
 	b = append(b, '\n', mode, '\n')
 	b = append(b, roles[plane]...)
-	for _, fact := range []string{c.TokenID, c.ClientID, c.KeyID} {
+	for _, fact := range []string{c.TokenID, c.ClientID, c.KeyID, c.GrantID} {
 		b = append(b, '\n')
 		b = append(b, fact...)
 	}

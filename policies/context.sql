@@ -57,12 +57,12 @@ END $$;
 REVOKE ALL ON FUNCTION app.seal(text) FROM PUBLIC;
 
 -- enter verifies a signed context and makes it this transaction's. payload is lines of text:
---   key id, tenant id, project id, expiry (epoch seconds), mode, role, token id, client id, signing key id
+--   key id, tenant id, project id, expiry (epoch seconds), mode, role, token id, client id, signing key id, grant id
 -- mode: r = read only (the transaction becomes READ ONLY), w = read and write, d = like w in a
 -- project that is being deleted. role is the one login role that may enter with it. The last
--- three are '' for callers without a token. SQLSTATEs, known to package db:
+-- four are '' for callers without a token, the last one also for a client without a person. SQLSTATEs, known to package db:
 --   BH001 not signed, expired or malformed   BH002 a second entry in one transaction
---   BH003 no such tenant and project, or suspended   BH004 token, client or key no longer valid
+--   BH003 no such tenant and project, or suspended   BH004 token, client, key or grant no longer valid
 CREATE OR REPLACE FUNCTION app.enter(payload text, mac bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -74,7 +74,7 @@ BEGIN
   IF current_setting('app.context', true) <> '' AND (SELECT c.tenant_id FROM app.context() c) IS NOT NULL THEN
     RAISE EXCEPTION 'this transaction has a context' USING ERRCODE = 'BH002';
   END IF;
-  IF array_length(f, 1) IS DISTINCT FROM 9 OR f[1] !~ '^[0-9]{1,9}$' THEN
+  IF array_length(f, 1) IS DISTINCT FROM 10 OR f[1] !~ '^[0-9]{1,9}$' THEN
     RAISE EXCEPTION 'malformed context' USING ERRCODE = 'BH001';
   END IF;
   SELECT * INTO k FROM app.context_key WHERE id = f[1]::int AND not_after > now();
@@ -95,14 +95,21 @@ BEGIN
     RAISE EXCEPTION 'no such project' USING ERRCODE = 'BH003';
   END IF;
   -- A caller with a token: its client must be active and of this project or of the whole tenant, its
-  -- key not revoked, and the token not ended. So whatever ends a token bites on the next request.
-  IF f[7] <> '' OR f[8] <> '' OR f[9] <> '' THEN
+  -- key not revoked, and the token not ended. A person's token needs its grant besides, alive and by
+  -- this client for this project; the person active; and, unless the grant is an offline one, the
+  -- session that it was given in. So whatever ends a token bites on the next request.
+  IF f[7] <> '' OR f[8] <> '' OR f[9] <> '' OR f[10] <> '' THEN
     PERFORM FROM identity.client c
       WHERE c.tenant_id = f[2]::int AND c.id = f[8] AND c.state = 'active' AND c.project_id IN (0, f[3]::int)
         AND EXISTS (SELECT FROM identity.signing_key s WHERE s.tenant_id = f[2]::int AND s.kid = f[9] AND s.state <> 'revoked')
-        AND NOT EXISTS (SELECT FROM identity.revoked_token r WHERE r.tenant_id = f[2]::int AND r.jti = f[7]);
+        AND NOT EXISTS (SELECT FROM identity.revoked_token r WHERE r.tenant_id = f[2]::int AND r.jti = f[7])
+        AND (f[10] = '' OR EXISTS (
+          SELECT FROM identity.app_grant g
+          WHERE g.tenant_id = f[2]::int AND g.id = f[10] AND g.client_id = f[8] AND g.project_id = f[3]::int AND NOT g.revoked AND g.expires_at > now()
+            AND EXISTS (SELECT FROM identity.person p WHERE p.tenant_id = f[2]::int AND p.id = g.person_id AND p.state = 'active')
+            AND (g.offline OR EXISTS (SELECT FROM identity.session s WHERE s.tenant_id = f[2]::int AND s.sid = g.session_sid AND s.expires_at > now()))));
     IF NOT FOUND THEN
-      RAISE EXCEPTION 'token, client or key is no longer valid' USING ERRCODE = 'BH004';
+      RAISE EXCEPTION 'token, client, key or grant is no longer valid' USING ERRCODE = 'BH004';
     END IF;
   END IF;
   IF f[5] = 'r' THEN

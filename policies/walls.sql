@@ -97,4 +97,13 @@ BEGIN
   CREATE POLICY ctx ON identity.client AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
   CREATE POLICY ctx ON identity.signing_key AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
   CREATE POLICY ctx ON identity.revoked_token AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+  IF to_regclass('identity.app_grant') IS NULL THEN
+    RETURN;
+  END IF;
+  GRANT SELECT (tenant_id, id, client_id, person_id, project_id, session_sid, offline, expires_at, revoked) ON identity.app_grant TO bulkhead_ctx;
+  GRANT SELECT (tenant_id, id, state) ON identity.person TO bulkhead_ctx;
+  GRANT SELECT (tenant_id, sid, expires_at) ON identity.session TO bulkhead_ctx;
+  CREATE POLICY ctx ON identity.app_grant AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+  CREATE POLICY ctx ON identity.person AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
+  CREATE POLICY ctx ON identity.session AS PERMISSIVE FOR SELECT TO bulkhead_ctx USING (true);
 END $$;

@@ -4,7 +4,7 @@
 -- now, '' when there is none yet.
 -- name: FindClient :one
 SELECT c.project_id, c.state, c.auth_method, c.grant_types, c.scopes, c.jwks, c.jwks_uri, c.may_introspect, c.token_life,
-       c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
+       c.name, c.redirect_uris, c.logout_uris, c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
        coalesce(k.kid, '')::text AS signing_kid
 FROM identity.client c
 LEFT JOIN identity.signing_key k ON k.tenant_id = c.tenant_id AND k.alg = 'ES256' AND k.state = 'active'
@@ -22,14 +22,22 @@ WHERE c.tenant_id = @tenant_id
 ORDER BY c.created, c.id;
 
 -- PutClient brings the row of a ClientApplication up to date and says whether it holds a secret. A
--- row of the same id in another project is not touched: then there is no result.
+-- row of the same id in another project is not touched: then there is no result. People who agreed to
+-- an app are asked again when it leads elsewhere or has another name.
 -- name: PutClient :one
-INSERT INTO identity.client AS c (tenant_id, id, project_id, name, state, auth_method, grant_types, scopes, jwks, jwks_uri, may_introspect, token_life)
-VALUES (@tenant_id, @id, @project_id, @name, @state, @auth_method, @grant_types, @scopes, @jwks, @jwks_uri, @may_introspect, @token_life)
+WITH moved AS (
+  DELETE FROM identity.consent k USING identity.client o
+  WHERE k.tenant_id = @tenant_id AND k.client_id = @id AND o.tenant_id = @tenant_id AND o.id = @id AND o.project_id = @project_id
+    AND (o.redirect_uris <> @redirect_uris::text[] OR o.name <> @name)
+)
+INSERT INTO identity.client AS c (tenant_id, id, project_id, name, state, auth_method, grant_types, scopes, jwks, jwks_uri, may_introspect, token_life,
+  redirect_uris, logout_uris)
+VALUES (@tenant_id, @id, @project_id, @name, @state, @auth_method, @grant_types, @scopes, @jwks, @jwks_uri, @may_introspect, @token_life,
+  @redirect_uris, @logout_uris)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET name = excluded.name, state = excluded.state, auth_method = excluded.auth_method, grant_types = excluded.grant_types,
     scopes = excluded.scopes, jwks = excluded.jwks, jwks_uri = excluded.jwks_uri, may_introspect = excluded.may_introspect,
-    token_life = excluded.token_life,
+    token_life = excluded.token_life, redirect_uris = excluded.redirect_uris, logout_uris = excluded.logout_uris,
     secret_hash = CASE excluded.auth_method WHEN 'client_secret' THEN c.secret_hash ELSE '' END,
     previous_hash = CASE excluded.auth_method WHEN 'client_secret' THEN c.previous_hash ELSE '' END
 WHERE c.project_id = excluded.project_id
@@ -43,8 +51,17 @@ WHERE tenant_id = @tenant_id AND id = @id AND auth_method = 'client_secret';
 -- name: SetClientState :execrows
 UPDATE identity.client SET state = @state WHERE tenant_id = @tenant_id AND id = @id AND project_id = @project_id;
 
+-- DeleteClient removes a client with what people granted to it: the same id can come back with the
+-- resource.
 -- name: DeleteClient :execrows
-DELETE FROM identity.client WHERE tenant_id = @tenant_id AND id = @id AND project_id = @project_id;
+WITH gone AS (
+  SELECT c.id FROM identity.client c WHERE c.tenant_id = @tenant_id AND c.id = @id AND c.project_id = @project_id
+), grants AS (
+  UPDATE identity.app_grant AS g SET revoked = true WHERE g.tenant_id = @tenant_id AND g.client_id IN (SELECT gone.id FROM gone)
+), consents AS (
+  DELETE FROM identity.consent k WHERE k.tenant_id = @tenant_id AND k.client_id IN (SELECT gone.id FROM gone)
+)
+DELETE FROM identity.client d WHERE d.tenant_id = @tenant_id AND d.id = @id AND d.project_id = @project_id;
 
 -- DeleteProjectClients ends the clients of a project that is being deleted.
 -- name: DeleteProjectClients :execrows

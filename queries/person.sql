@@ -2,7 +2,7 @@
 
 -- PutPerson brings the row of a User resource up to date. What the person proves themselves with
 -- stays, unless an identity provider signs them in from now on. Who is disabled, or was handed to a
--- provider, is signed out.
+-- provider, is signed out, and what they granted to apps ends.
 -- name: PutPerson :exec
 WITH ended AS (
   DELETE FROM identity.session s USING identity.person p
@@ -10,6 +10,11 @@ WITH ended AS (
     AND (@state::text <> 'active' OR p.federated <> @federated::text)
 ), links AS (
   DELETE FROM identity.login_link l WHERE l.tenant_id = @tenant_id AND l.person_id = @id AND @state <> 'active'
+), grants AS (
+  UPDATE identity.app_grant AS g SET revoked = true
+  FROM identity.person p
+  WHERE g.tenant_id = @tenant_id AND g.person_id = @id AND NOT g.revoked AND p.tenant_id = @tenant_id AND p.id = @id
+    AND (@state <> 'active' OR p.federated <> @federated)
 )
 INSERT INTO identity.person AS p (tenant_id, id, email, email_key, name, role, state, federated)
 VALUES (@tenant_id, @id, @email, @email_key, @name, @role, @state, @federated)
@@ -23,7 +28,9 @@ SET email = excluded.email, email_key = excluded.email_key, name = excluded.name
 -- name: DeletePerson :execrows
 WITH sessions AS (DELETE FROM identity.session s WHERE s.tenant_id = @tenant_id AND s.person_id = @id),
      links AS (DELETE FROM identity.login_link l WHERE l.tenant_id = @tenant_id AND l.person_id = @id),
-     codes AS (DELETE FROM identity.recovery_code r WHERE r.tenant_id = @tenant_id AND r.person_id = @id)
+     codes AS (DELETE FROM identity.recovery_code r WHERE r.tenant_id = @tenant_id AND r.person_id = @id),
+     consents AS (DELETE FROM identity.consent c WHERE c.tenant_id = @tenant_id AND c.person_id = @id),
+     grants AS (UPDATE identity.app_grant AS g SET revoked = true WHERE g.tenant_id = @tenant_id AND g.person_id = @id)
 DELETE FROM identity.person p WHERE p.tenant_id = @tenant_id AND p.id = @id;
 
 -- FindPersonByEmail reads what a password is checked with.
@@ -47,10 +54,12 @@ SELECT p.id, p.email, p.name, p.role, p.state, p.federated, (p.password_hash <> 
 FROM identity.person p WHERE p.tenant_id = @tenant_id ORDER BY p.email_key;
 
 -- SetPassword replaces a password. Every link that was mailed to the person dies, and so does every
--- session but the one to keep.
+-- session but the one to keep, with what was granted to apps in others.
 -- name: SetPassword :execrows
 WITH links AS (DELETE FROM identity.login_link l WHERE l.tenant_id = @tenant_id AND l.person_id = @id),
-     sessions AS (DELETE FROM identity.session s WHERE s.tenant_id = @tenant_id AND s.person_id = @id AND s.hash <> @keep_session)
+     sessions AS (DELETE FROM identity.session s WHERE s.tenant_id = @tenant_id AND s.person_id = @id AND s.hash <> @keep_session),
+     grants AS (UPDATE identity.app_grant AS g SET revoked = true WHERE g.tenant_id = @tenant_id AND g.person_id = @id AND NOT g.revoked
+                AND g.session_sid <> coalesce((SELECT k.sid FROM identity.session k WHERE k.tenant_id = @tenant_id AND k.hash = @keep_session), ''))
 UPDATE identity.person AS p SET password_hash = @password_hash
 WHERE p.tenant_id = @tenant_id AND p.id = @id AND p.state = 'active' AND p.federated = '';
 

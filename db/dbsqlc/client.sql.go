@@ -11,9 +11,18 @@ import (
 )
 
 const deleteClient = `-- name: DeleteClient :execrows
-DELETE FROM identity.client WHERE tenant_id = $1 AND id = $2 AND project_id = $3
+WITH gone AS (
+  SELECT c.id FROM identity.client c WHERE c.tenant_id = $1 AND c.id = $2 AND c.project_id = $3
+), grants AS (
+  UPDATE identity.app_grant AS g SET revoked = true WHERE g.tenant_id = $1 AND g.client_id IN (SELECT gone.id FROM gone)
+), consents AS (
+  DELETE FROM identity.consent k WHERE k.tenant_id = $1 AND k.client_id IN (SELECT gone.id FROM gone)
+)
+DELETE FROM identity.client d WHERE d.tenant_id = $1 AND d.id = $2 AND d.project_id = $3
 `
 
+// DeleteClient removes a client with what people granted to it: the same id can come back with the
+// resource.
 func (q *Queries) DeleteClient(ctx context.Context, tenantID int32, iD string, projectID int32) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteClient, tenantID, iD, projectID)
 	if err != nil {
@@ -38,7 +47,7 @@ func (q *Queries) DeleteProjectClients(ctx context.Context, tenantID int32, proj
 const findClient = `-- name: FindClient :one
 
 SELECT c.project_id, c.state, c.auth_method, c.grant_types, c.scopes, c.jwks, c.jwks_uri, c.may_introspect, c.token_life,
-       c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
+       c.name, c.redirect_uris, c.logout_uris, c.secret_hash, (CASE WHEN c.previous_until > now() THEN c.previous_hash ELSE '' END)::bytea AS previous_hash,
        coalesce(k.kid, '')::text AS signing_kid
 FROM identity.client c
 LEFT JOIN identity.signing_key k ON k.tenant_id = c.tenant_id AND k.alg = 'ES256' AND k.state = 'active'
@@ -55,6 +64,9 @@ type FindClientRow struct {
 	JwksUri       string
 	MayIntrospect bool
 	TokenLife     int32
+	Name          string
+	RedirectUris  []string
+	LogoutUris    []string
 	SecretHash    []byte
 	PreviousHash  []byte
 	SigningKid    string
@@ -76,6 +88,9 @@ func (q *Queries) FindClient(ctx context.Context, tenantID int32, iD string) (Fi
 		&i.JwksUri,
 		&i.MayIntrospect,
 		&i.TokenLife,
+		&i.Name,
+		&i.RedirectUris,
+		&i.LogoutUris,
 		&i.SecretHash,
 		&i.PreviousHash,
 		&i.SigningKid,
@@ -167,12 +182,19 @@ func (q *Queries) PurgeAssertions(ctx context.Context, tenantID int32) error {
 }
 
 const putClient = `-- name: PutClient :one
-INSERT INTO identity.client AS c (tenant_id, id, project_id, name, state, auth_method, grant_types, scopes, jwks, jwks_uri, may_introspect, token_life)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+WITH moved AS (
+  DELETE FROM identity.consent k USING identity.client o
+  WHERE k.tenant_id = $1 AND k.client_id = $2 AND o.tenant_id = $1 AND o.id = $2 AND o.project_id = $3
+    AND (o.redirect_uris <> $13::text[] OR o.name <> $4)
+)
+INSERT INTO identity.client AS c (tenant_id, id, project_id, name, state, auth_method, grant_types, scopes, jwks, jwks_uri, may_introspect, token_life,
+  redirect_uris, logout_uris)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+  $13, $14)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET name = excluded.name, state = excluded.state, auth_method = excluded.auth_method, grant_types = excluded.grant_types,
     scopes = excluded.scopes, jwks = excluded.jwks, jwks_uri = excluded.jwks_uri, may_introspect = excluded.may_introspect,
-    token_life = excluded.token_life,
+    token_life = excluded.token_life, redirect_uris = excluded.redirect_uris, logout_uris = excluded.logout_uris,
     secret_hash = CASE excluded.auth_method WHEN 'client_secret' THEN c.secret_hash ELSE '' END,
     previous_hash = CASE excluded.auth_method WHEN 'client_secret' THEN c.previous_hash ELSE '' END
 WHERE c.project_id = excluded.project_id
@@ -192,10 +214,13 @@ type PutClientParams struct {
 	JwksUri       string
 	MayIntrospect bool
 	TokenLife     int32
+	RedirectUris  []string
+	LogoutUris    []string
 }
 
 // PutClient brings the row of a ClientApplication up to date and says whether it holds a secret. A
-// row of the same id in another project is not touched: then there is no result.
+// row of the same id in another project is not touched: then there is no result. People who agreed to
+// an app are asked again when it leads elsewhere or has another name.
 func (q *Queries) PutClient(ctx context.Context, arg PutClientParams) (bool, error) {
 	row := q.db.QueryRow(ctx, putClient,
 		arg.TenantID,
@@ -210,6 +235,8 @@ func (q *Queries) PutClient(ctx context.Context, arg PutClientParams) (bool, err
 		arg.JwksUri,
 		arg.MayIntrospect,
 		arg.TokenLife,
+		arg.RedirectUris,
+		arg.LogoutUris,
 	)
 	var has_secret bool
 	err := row.Scan(&has_secret)

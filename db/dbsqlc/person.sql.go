@@ -13,7 +13,9 @@ import (
 const deletePerson = `-- name: DeletePerson :execrows
 WITH sessions AS (DELETE FROM identity.session s WHERE s.tenant_id = $1 AND s.person_id = $2),
      links AS (DELETE FROM identity.login_link l WHERE l.tenant_id = $1 AND l.person_id = $2),
-     codes AS (DELETE FROM identity.recovery_code r WHERE r.tenant_id = $1 AND r.person_id = $2)
+     codes AS (DELETE FROM identity.recovery_code r WHERE r.tenant_id = $1 AND r.person_id = $2),
+     consents AS (DELETE FROM identity.consent c WHERE c.tenant_id = $1 AND c.person_id = $2),
+     grants AS (UPDATE identity.app_grant AS g SET revoked = true WHERE g.tenant_id = $1 AND g.person_id = $2)
 DELETE FROM identity.person p WHERE p.tenant_id = $1 AND p.id = $2
 `
 
@@ -231,6 +233,11 @@ WITH ended AS (
     AND ($7::text <> 'active' OR p.federated <> $8::text)
 ), links AS (
   DELETE FROM identity.login_link l WHERE l.tenant_id = $1 AND l.person_id = $2 AND $7 <> 'active'
+), grants AS (
+  UPDATE identity.app_grant AS g SET revoked = true
+  FROM identity.person p
+  WHERE g.tenant_id = $1 AND g.person_id = $2 AND NOT g.revoked AND p.tenant_id = $1 AND p.id = $2
+    AND ($7 <> 'active' OR p.federated <> $8)
 )
 INSERT INTO identity.person AS p (tenant_id, id, email, email_key, name, role, state, federated)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -255,7 +262,7 @@ type PutPersonParams struct {
 // People and what they prove themselves with. All run as bulkhead_auth.
 // PutPerson brings the row of a User resource up to date. What the person proves themselves with
 // stays, unless an identity provider signs them in from now on. Who is disabled, or was handed to a
-// provider, is signed out.
+// provider, is signed out, and what they granted to apps ends.
 func (q *Queries) PutPerson(ctx context.Context, arg PutPersonParams) error {
 	_, err := q.db.Exec(ctx, putPerson,
 		arg.TenantID,
@@ -294,7 +301,9 @@ func (q *Queries) RehashPassword(ctx context.Context, arg RehashPasswordParams) 
 
 const setPassword = `-- name: SetPassword :execrows
 WITH links AS (DELETE FROM identity.login_link l WHERE l.tenant_id = $2 AND l.person_id = $3),
-     sessions AS (DELETE FROM identity.session s WHERE s.tenant_id = $2 AND s.person_id = $3 AND s.hash <> $4)
+     sessions AS (DELETE FROM identity.session s WHERE s.tenant_id = $2 AND s.person_id = $3 AND s.hash <> $4),
+     grants AS (UPDATE identity.app_grant AS g SET revoked = true WHERE g.tenant_id = $2 AND g.person_id = $3 AND NOT g.revoked
+                AND g.session_sid <> coalesce((SELECT k.sid FROM identity.session k WHERE k.tenant_id = $2 AND k.hash = $4), ''))
 UPDATE identity.person AS p SET password_hash = $1
 WHERE p.tenant_id = $2 AND p.id = $3 AND p.state = 'active' AND p.federated = ''
 `
@@ -307,7 +316,7 @@ type SetPasswordParams struct {
 }
 
 // SetPassword replaces a password. Every link that was mailed to the person dies, and so does every
-// session but the one to keep.
+// session but the one to keep, with what was granted to apps in others.
 func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setPassword,
 		arg.PasswordHash,
