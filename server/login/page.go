@@ -49,7 +49,7 @@ func (a asset) serve(c echo.Context) error {
 	return c.Blob(http.StatusOK, a.contentType, a.content)
 }
 
-var pageNames = []string{"signin", "code", "setup", "codes", "reset", "password", "account", "error"}
+var pageNames = []string{"signin", "code", "setup", "codes", "reset", "password", "account", "consent", "error"}
 
 func parsePages() (pages, error) {
 	p := pages{byName: map[string]*template.Template{}}
