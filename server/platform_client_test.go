@@ -92,10 +92,14 @@ func TestAClientCannotHandOnMoreThanItHas(t *testing.T) {
 	strong, _ := shownSecret(t, a.must(201, "POST", "ClientApplication", strings.Replace(newClientBody, "system/Patient.rs", "system/*.cruds", 1)).body)
 	weak := a.with("system/ClientApplication.cruds system/Patient.rs")
 	weak.must(201, "POST", "ClientApplication", newClientBody)
-	for _, scope := range []string{"system/*.rs", "system/Patient.cruds", "system/Observation.r", "openid", "user/Patient.rs"} {
+	for _, scope := range []string{"system/*.rs", "system/Patient.cruds", "system/Observation.r", "user/Patient.cruds", "patient/Observation.r", "openid user/*.rs"} {
 		if got := weak.do("POST", "ClientApplication", strings.Replace(newClientBody, "system/Patient.rs", scope, 1)); got.status != 403 {
 			t.Errorf("%s: %d %s", scope, got.status, got.body)
 		}
+	}
+	// Who people are is theirs to tell, and what an app does for them counts like its own.
+	for _, scope := range []string{"openid offline_access", "user/Patient.rs", "patient/Patient.r"} {
+		weak.must(201, "POST", "ClientApplication", strings.Replace(newClientBody, "system/Patient.rs", scope, 1))
 	}
 	// Taking over a stronger client by giving it other keys would be the same.
 	takeover := `{"resourceType":"ClientApplication","id":"` + strong + `","name":"n","grantType":["client_credentials"],"scope":"system/*.cruds","jwksUri":"https://evil.example/jwks"}`

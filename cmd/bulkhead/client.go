@@ -107,7 +107,8 @@ type clientOptions struct {
 	tenantFlags
 	project, name, scope string
 	jwksFile, jwksURI    string
-	introspect           bool
+	redirects, logouts   []string
+	introspect, public   bool
 	tokenLife            time.Duration
 }
 
@@ -131,9 +132,11 @@ func newClientCreate(p program) *cobra.Command {
 		Short: "Create a client and show its secret, once",
 		Long: `Create makes a client for the client_credentials grant. Without --jwks and --jwks-uri it gets a secret,
 which is shown now and never again: only a keyed hash of it is kept. With one of them it authenticates
-with private_key_jwt (RS384, ES384, ES256 or PS256) and has no secret.`,
+with private_key_jwt (RS384, ES384, ES256 or PS256) and has no secret. With --redirect-uri it is an app that
+people sign in to, by the authorization code grant with PKCE.`,
 		Example: `  bulkhead client create --data .bulkhead --tenant north --project care --name "Lab interface" --json
   bulkhead client create --data .bulkhead --tenant north --name Provisioning
+  bulkhead client create --data .bulkhead --tenant north --project care --name Charts --public --redirect-uri https://charts.example/cb --scope 'openid offline_access user/*.rs'
   bulkhead client create --data .bulkhead --tenant north --project care --name Backend --jwks keys.json --scope 'system/Patient.rs system/Observation.rs'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -157,6 +160,9 @@ with private_key_jwt (RS384, ES384, ES256 or PS256) and has no secret.`,
 	f.StringVar(&o.scope, "scope", "system/*.cruds", "the most that its tokens can be granted")
 	f.StringVar(&o.jwksFile, "jwks", "", "file with the JWK Set of its public keys")
 	f.StringVar(&o.jwksURI, "jwks-uri", "", "https URL of the JWK Set of its public keys")
+	f.StringArrayVar(&o.redirects, "redirect-uri", nil, "make an app for people instead, which may have its codes sent here (repeatable)")
+	f.StringArrayVar(&o.logouts, "logout-uri", nil, "where the app may send people after signing out (repeatable)")
+	f.BoolVar(&o.public, "public", false, "the app runs where it can keep no secret: in a browser or on a phone")
 	f.BoolVar(&o.introspect, "introspect", false, "let it introspect the tokens of others")
 	f.DurationVar(&o.tokenLife, "token-life", 0, "life of its access tokens, an hour at most (default: the server's)")
 	f.StringVar(&o.baseURL, "base-url", "", "scheme and host of the server as clients see it (BULKHEAD_BASE_URL; default http://127.0.0.1:8080)")
@@ -168,7 +174,10 @@ with private_key_jwt (RS384, ES384, ES256 or PS256) and has no secret.`,
 func (o *clientOptions) spec() (oauth.ClientSpec, error) {
 	spec := oauth.ClientSpec{
 		Name: o.name, GrantTypes: []string{"client_credentials"}, JWKSURI: o.jwksURI, MayIntrospect: o.introspect,
-		TokenLife: int32(o.tokenLife / time.Second),
+		TokenLife: int32(o.tokenLife / time.Second), RedirectURIs: o.redirects, LogoutURIs: o.logouts, Public: o.public,
+	}
+	if len(o.redirects) > 0 {
+		spec.GrantTypes = []string{"authorization_code", "refresh_token"}
 	}
 	if strings.TrimSpace(o.name) == "" {
 		return spec, usagef("a client needs a --name")
@@ -205,7 +214,10 @@ func (o *clientOptions) create(ctx context.Context, s *server.Server, spec oauth
 		ClientID: id, ClientSecret: secret, AuthMethod: oauth.SecretBasic, Scope: spec.Scopes.String(), Tenant: o.tenant, Project: o.project,
 		Issuer: s.OAuth.IssuerURL(o.tenant), TokenEndpoint: s.OAuth.TokenEndpoint(o.tenant), FHIRBase: s.OAuth.FHIRBase(project),
 	}
-	if secret == "" {
+	switch {
+	case spec.Public:
+		created.AuthMethod = "none"
+	case secret == "":
 		created.AuthMethod = oauth.PrivateKeyJWT
 	}
 	return created, nil

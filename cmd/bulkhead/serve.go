@@ -188,11 +188,6 @@ func newServer(ctx context.Context, p program, d *database, address net.Addr, o 
 	if base == "" {
 		base = defaultBase(address, o.tlsCert != "")
 	}
-	issuer, err := oauth.New(opened, oauth.Config{BaseURL: base, TokenLife: o.tokenLife, AllowLoopback: o.allowLoopback})
-	if err != nil {
-		opened.Close()
-		return nil, nil, err
-	}
 	logged := &slog.HandlerOptions{}
 	if o.logLevel != nil {
 		logged.Level = o.logLevel
@@ -202,6 +197,11 @@ func newServer(ctx context.Context, p program, d *database, address net.Addr, o 
 		handler = slog.NewJSONHandler(p.stderr, logged)
 	}
 	pages, err := newPages(p, opened, base, slog.New(handler), o)
+	if err != nil {
+		opened.Close()
+		return nil, nil, err
+	}
+	issuer, err := oauth.New(opened, oauth.Config{BaseURL: base, TokenLife: o.tokenLife, AllowLoopback: o.allowLoopback, Login: pages})
 	if err != nil {
 		opened.Close()
 		return nil, nil, err

@@ -29,9 +29,14 @@ func (s *Server) authenticate(ctx context.Context, iss issuer, r *http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	if sent.assertion != nil {
+	switch {
+	case sent.assertion != nil:
 		err = s.checkAsserted(ctx, iss, found, sent.assertion)
-	} else if !s.pepper.Match(iss.tenant, sent.clientID, sent.secret, found.secrets) || found.method != authSecret {
+	case sent.method == authNone:
+		if found.method != authNone { // a public client says who it is and proves nothing
+			err = errUnknownClient
+		}
+	case !s.pepper.Match(iss.tenant, sent.clientID, sent.secret, found.secrets) || found.method != authSecret:
 		err = errUnknownClient
 	}
 	if err != nil {
@@ -106,9 +111,9 @@ func (s *Server) findClient(ctx context.Context, iss issuer, id string) (*client
 		return nil, err
 	}
 	found := &client{
-		id: id, state: row.State, method: row.AuthMethod, grantTypes: row.GrantTypes, scopes: row.Scopes,
+		id: id, name: row.Name, state: row.State, method: row.AuthMethod, grantTypes: row.GrantTypes, scopes: row.Scopes,
 		jwks: row.Jwks, jwksURI: row.JwksUri, mayIntrospect: row.MayIntrospect, project: row.ProjectID,
-		life: time.Duration(row.TokenLife) * time.Second, signingKID: row.SigningKid,
+		redirects: row.RedirectUris, logouts: row.LogoutUris, life: time.Duration(row.TokenLife) * time.Second, signingKID: row.SigningKid,
 	}
 	for _, hash := range [][]byte{row.SecretHash, row.PreviousHash} {
 		if len(hash) > 0 {
@@ -218,6 +223,9 @@ func (s *Server) purge(ctx context.Context, tx *db.Tx, tenant int32) error {
 		return nil
 	}
 	if err := tx.PurgeAssertions(ctx, tenant); err != nil {
+		return err
+	}
+	if err := tx.PurgeGrants(ctx, tenant); err != nil {
 		return err
 	}
 	return tx.PurgeRevoked(ctx, tenant)

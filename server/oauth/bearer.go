@@ -45,6 +45,7 @@ var (
 	errWrongIssuer  = errors.New("another issuer")
 	errIncomplete   = errors.New("a claim is missing")
 	errOtherProject = errors.New("token of another project")
+	errPerson       = errors.New("token of a person")
 )
 
 func unauthorized(cause error) *BearerError {
@@ -59,6 +60,13 @@ func missingToken() *BearerError {
 func wrongProject() *BearerError {
 	return &BearerError{Code: "insufficient_scope", err: fhir.Errorf(fhir.Forbidden,
 		"The access token is for another project.").With(http.StatusForbidden).Because(errOtherProject)}
+}
+
+// notForPeople refuses the token of a person. What a person may see are some of a project's rows, and
+// until requests are narrowed to these, such a token opens none.
+func notForPeople() *BearerError {
+	return &BearerError{Code: "insufficient_scope", err: fhir.Errorf(fhir.Forbidden,
+		"Access tokens of people do not open this API yet.").With(http.StatusForbidden).Because(errPerson)}
 }
 
 // BearerToken takes the token out of an Authorization header (RFC 6750 section 2.1). Tokens in the
@@ -106,7 +114,11 @@ func verifyParsed(ring *Ring, issuer, namespace string, parsed *compactJWS, now 
 	if err := bearer.check(issuer, parsed, now); err != nil {
 		return nil, unauthorized(err)
 	}
-	bearer.Scopes = access.ReadScopes(strings.Fields(bearer.Scope))
+	for _, scope := range access.ReadScopes(strings.Fields(bearer.Scope)) {
+		if !bearer.IsPerson() || scope.Context != access.System { // no person is ever granted those
+			bearer.Scopes = append(bearer.Scopes, scope)
+		}
+	}
 	return bearer, nil
 }
 
@@ -116,6 +128,10 @@ func (b *Bearer) check(issuer string, parsed *compactJWS, now time.Time) error {
 		return errWrongIssuer
 	}
 	if b.Subject == "" || b.ClientID == "" || b.ID == "" || b.Issued == 0 || b.Expires == 0 {
+		return errIncomplete
+	}
+	// Whose token it is decides what can end it: a person's names its grant.
+	if b.ResourceType != clientType && b.ResourceType != personType || b.IsPerson() && b.Session == "" {
 		return errIncomplete
 	}
 	if err := b.alive(now); err != nil {

@@ -34,7 +34,19 @@ type Claims struct {
 	ResourceType   string   // type of the resource that UserID names
 	AccessPolicies []string // ids of AccessPolicyV2 resources
 	Membership     string   // id of the Membership used; "" becomes null
+
+	Patient  string // launch context: id of the Patient; left out when ""
+	FHIRUser string // URL of the resource that is the person; left out when ""
 }
+
+// ResourceType is one of these.
+const (
+	clientType = "ClientApplication"
+	personType = "User"
+)
+
+// IsPerson tells whether the token was granted by a person, and not to a client for itself.
+func (c *Claims) IsPerson() bool { return c.ResourceType == personType }
 
 // JSON writes the claims set, the private claims under namespace.
 func (c *Claims) JSON(namespace string) []byte {
@@ -60,6 +72,12 @@ func (c *Claims) JSON(namespace string) []byte {
 		w.dst = append(w.dst, "null"...)
 	} else {
 		w.text(namespace+"membership", c.Membership)
+	}
+	if c.Patient != "" {
+		w.text("patient", c.Patient)
+	}
+	if c.FHIRUser != "" {
+		w.text("fhirUser", c.FHIRUser)
 	}
 	return append(w.dst, '}')
 }
@@ -124,5 +142,7 @@ func readClaims(token *compactJWS, namespace string) Claims {
 		ResourceType:   token.text(namespace + "resource_type"),
 		AccessPolicies: token.texts(namespace + "access_policies"),
 		Membership:     token.text(namespace + "membership"),
+		Patient:        token.text("patient"),
+		FHIRUser:       token.text("fhirUser"),
 	}
 }

@@ -34,7 +34,10 @@ type ClientSpec struct {
 	JWKS          string        // a JWK Set as JSON text, or ""
 	JWKSURI       string        // where the JWK Set is, or ""
 	MayIntrospect bool
-	TokenLife     int32 // seconds; 0: the server's default
+	RedirectURIs  []string
+	Public        bool     // has no credentials
+	LogoutURIs    []string // where people are sent after signing out
+	TokenLife     int32    // seconds; 0: the server's default
 	method        string
 }
 
@@ -48,10 +51,14 @@ func (r *Registry) ReadClient(resource *fhir.Value) (ClientSpec, error) {
 		JWKSURI:       resource.Get("jwksUri").Text(),
 		MayIntrospect: resource.Get("introspection").Text() == "true",
 	}
-	if grants := resource.Get("grantType"); grants != nil {
-		for i := range grants.Items {
-			spec.GrantTypes = append(spec.GrantTypes, grants.Items[i].Text())
-		}
+	spec.GrantTypes = texts(resource, "grantType")
+	spec.RedirectURIs = texts(resource, "redirectUri")
+	if err := checkRedirects(spec.RedirectURIs); err != nil {
+		return spec, fhir.Errorf(fhir.ValueInvalid, "A redirect URI cannot be used: %s.", err).At("ClientApplication.redirectUri")
+	}
+	spec.LogoutURIs = texts(resource, "postLogoutRedirectUri")
+	if err := checkRedirects(spec.LogoutURIs); err != nil {
+		return spec, fhir.Errorf(fhir.ValueInvalid, "A redirect URI cannot be used: %s.", err).At("ClientApplication.postLogoutRedirectUri")
 	}
 	scopes, err := access.ParseScopes(resource.Get("scope").Text())
 	if err != nil {
@@ -66,6 +73,16 @@ func (r *Registry) ReadClient(resource *fhir.Value) (ClientSpec, error) {
 		spec.TokenLife = int32(seconds)
 	}
 	return r.checkKeys(spec, resource.Get("tokenEndpointAuthMethod").Text())
+}
+
+func texts(resource *fhir.Value, element string) []string {
+	var list []string
+	if found := resource.Get(element); found != nil {
+		for i := range found.Items {
+			list = append(list, found.Items[i].Text())
+		}
+	}
+	return list
 }
 
 // checkKeys finds the authentication method that the spec's keys fit.
@@ -88,6 +105,7 @@ func (r *Registry) checkKeys(spec ClientSpec, method string) (ClientSpec, error)
 	default:
 		return invalid("tokenEndpointAuthMethod", "The authentication method is not one that this server knows.")
 	}
+	spec.Public = spec.method == authNone
 	switch {
 	case spec.method == authKey && !keyed:
 		return invalid("jwks", "A client that authenticates with private_key_jwt needs jwks or jwksUri.")
@@ -126,6 +144,7 @@ func (r *Registry) PutClient(ctx context.Context, tx *db.Tx, home db.Caller, id 
 		TenantID: home.Tenant, ID: id, ProjectID: binding(home), Name: spec.Name, State: state, AuthMethod: spec.method,
 		GrantTypes: notNil(spec.GrantTypes), Scopes: spec.Scopes.Strings(), Jwks: spec.JWKS, JwksUri: spec.JWKSURI,
 		MayIntrospect: spec.MayIntrospect, TokenLife: spec.TokenLife,
+		RedirectUris: notNil(spec.RedirectURIs), LogoutUris: notNil(spec.LogoutURIs),
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return "", fhir.Errorf(fhir.Duplicate, "The client id %s is taken.", id).At("ClientApplication.id")
@@ -137,12 +156,25 @@ func (r *Registry) PutClient(ctx context.Context, tx *db.Tx, home db.Caller, id 
 }
 
 // PutClientFor is PutClient for a caller with a token, who cannot hand on more than the token
-// grants: neither by making a client, nor by taking over one through its keys.
+// grants: neither by making a client, nor by taking over one through its keys. What an app does for
+// people counts like what the client would do itself; who they are is theirs to tell.
 func (r *Registry) PutClientFor(ctx context.Context, tx *db.Tx, home db.Caller, by access.Scopes, id string, spec ClientSpec) (secret string, err error) {
-	if !by.CoverAll(spec.Scopes) {
+	if !by.CoverAll(asOwn(spec.Scopes)) {
 		return "", fhir.Errorf(fhir.Forbidden, "A client cannot be given scopes that the caller's own token does not have.").At("ClientApplication.scope")
 	}
 	return r.PutClient(ctx, tx, home, id, spec)
+}
+
+// asOwn is what a client could do that had for itself what it may ask people for.
+func asOwn(scopes access.Scopes) access.Scopes {
+	var own access.Scopes
+	for _, scope := range scopes {
+		if scope.Context != access.None {
+			scope.Context = access.System
+			own = append(own, scope)
+		}
+	}
+	return own
 }
 
 // binding is the project that a client from home is bound to; 0 means none.
@@ -241,6 +273,11 @@ func (spec ClientSpec) ClientResource() string {
 		b.WriteString(text(grant))
 	}
 	b.WriteByte(']')
+	if spec.Public {
+		b.WriteString(`,"tokenEndpointAuthMethod":"none"`)
+	}
+	writeList(&b, "redirectUri", spec.RedirectURIs)
+	writeList(&b, "postLogoutRedirectUri", spec.LogoutURIs)
 	for _, member := range []struct{ name, value string }{
 		{"scope", spec.Scopes.String()}, {"jwks", spec.JWKS}, {"jwksUri", spec.JWKSURI},
 	} {
@@ -255,4 +292,17 @@ func (spec ClientSpec) ClientResource() string {
 		b.WriteString(`,"accessTokenLifetime":` + strconv.Itoa(int(spec.TokenLife)))
 	}
 	return b.String() + "}"
+}
+
+func writeList(b *strings.Builder, name string, list []string) {
+	for i, text := range list {
+		separator := ","
+		if i == 0 {
+			separator = `,"` + name + `":[`
+		}
+		b.WriteString(separator + string(fhir.AppendString(nil, text)))
+	}
+	if len(list) > 0 {
+		b.WriteByte(']')
+	}
 }

@@ -49,6 +49,8 @@ func readCredentials(r *http.Request, form url.Values) (*credentials, error) {
 		return assertedCredentials(form)
 	case posted && form.Get("client_id") != "":
 		return &credentials{method: SecretPost, clientID: form.Get("client_id"), secret: form.Get("client_secret")}, nil
+	case !posted && form.Get("client_id") != "":
+		return &credentials{method: authNone, clientID: form.Get("client_id")}, nil
 	default:
 		return nil, fosite.ErrInvalidClient.WithHint("The request holds no client authentication.")
 	}

@@ -2,6 +2,9 @@
 // endpoint, named as the RFCs name it.
 //
 //	token.go       POST {issuer}/token (RFC 6749 section 3.2); grant.go runs fosite behind it
+//	authorize.go   GET and POST {issuer}/authorize (RFC 6749 section 3.1); consent.go asks, exchange.go redeems
+//	userinfo.go    GET and POST {issuer}/userinfo, idtoken.go (OpenID Connect Core 1.0)
+//	logout.go      GET and POST {issuer}/logout (OpenID Connect RP-Initiated Logout 1.0)
 //	introspect.go  POST {issuer}/introspect (RFC 7662)
 //	revoke.go      POST {issuer}/revoke (RFC 7009)
 //	jwks.go        GET {issuer}/jwks.json (RFC 7517)

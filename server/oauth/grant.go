@@ -14,7 +14,9 @@ import (
 	"bulkhead/server/access"
 )
 
-// grantClientCredentials is the one grant that works so far (RFC 6749 section 4.4).
+// grantClientCredentials is the grant of clients that act for themselves (RFC 6749 section 4.4), the
+// one that fosite runs. Those of people are in exchange.go: what they must keep together (a code, its
+// grant, what it gave, and that a second use ends all of it) is one transaction of ours.
 const grantClientCredentials = "client_credentials"
 
 // errInvalidTarget is RFC 8707's error for a resource that the client has no business with.
@@ -27,7 +29,8 @@ var errInvalidTarget = &fosite.RFC6749Error{
 //
 // PKCE is enforced for every client, because with EnforcePKCE off fosite 0.49 hands out a token
 // when a wrong verifier is followed by a request without one. Request objects are refused because
-// clients here are no fosite.OpenIDConnectClient: its parser would accept alg none.
+// clients here are no fosite.OpenIDConnectClient: its parser would accept alg none. fosite runs no
+// redirecting flow here; both stay set so that none can ever be without.
 func (s *Server) newProvider() fosite.OAuth2Provider {
 	config := &fosite.Config{
 		EnforcePKCE:                    true,
@@ -129,7 +132,7 @@ func (a accessTokenStrategy) GenerateAccessToken(_ context.Context, requester fo
 		ProjectID:      s.client.target.ProjectID,
 		UserRole:       "member",
 		UserID:         s.client.id,
-		ResourceType:   "ClientApplication",
+		ResourceType:   clientType,
 		AccessPolicies: []string{},
 	}
 	token, err = signJWS(s.key, accessTokenType, claims.JSON(a.namespace))
@@ -140,7 +143,7 @@ func newTokenID() string { return uuid.NewString() }
 
 // client makes a row and the project that a token is asked for a fosite.Client.
 type client struct {
-	id            string
+	id, name      string
 	state         string
 	method        string
 	grantTypes    []string
@@ -148,7 +151,9 @@ type client struct {
 	jwks, jwksURI string
 	secrets       [][]byte // keyed hashes
 	mayIntrospect bool
-	project       int32 // the one it is bound to; 0: none
+	redirects     []string // redirect URIs
+	logouts       []string // redirect URIs after signing out
+	project       int32    // the one it is bound to; 0: none
 	life          time.Duration
 	signingKID    string
 	target        Target // where its token would lead; FHIRBase "" when nowhere
@@ -162,13 +167,13 @@ func (c *client) GetID() string { return c.id }
 // GetHashedSecret is nothing: client authentication is our own.
 func (c *client) GetHashedSecret() []byte { return nil }
 
-// GetRedirectURIs is empty: there are no redirecting flows yet.
-func (c *client) GetRedirectURIs() []string { return nil }
+// GetRedirectURIs lists where the client takes people.
+func (c *client) GetRedirectURIs() []string { return c.redirects }
 
 // GetGrantTypes lists the grants that the client registered for.
 func (c *client) GetGrantTypes() fosite.Arguments { return c.grantTypes }
 
-// GetResponseTypes is empty: there are no redirecting flows yet.
+// GetResponseTypes is empty: fosite runs no redirecting flow.
 func (c *client) GetResponseTypes() fosite.Arguments { return nil }
 
 // GetScopes lists what the client may ask for.

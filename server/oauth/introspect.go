@@ -22,6 +22,9 @@ func (s *Server) introspect(c echo.Context) error {
 	if err != nil {
 		return s.fail(c, err)
 	}
+	if asking.IsPublic() {
+		return s.fail(c, fosite.ErrInvalidClient.WithHint("A client without authentication cannot ask about tokens."))
+	}
 	noStore(c)
 	found, err := s.living(c.Request().Context(), iss, form.Get("token"))
 	if err != nil {
@@ -42,11 +45,18 @@ func (c *client) maySee(token *Bearer) bool {
 
 // introspection is the answer for an active token (RFC 7662 section 2.2).
 func introspection(b *Bearer, namespace string) map[string]any {
-	return map[string]any{
+	answer := map[string]any{
 		"active": true, "token_type": "Bearer", "scope": b.Scope, "client_id": b.ClientID, "sub": b.Subject, "iss": b.Issuer,
 		"aud": b.Audience, "exp": b.Expires, "iat": b.Issued, "jti": b.ID,
 		namespace + "tenant": b.Tenant, namespace + "project": b.Project,
 	}
+	if b.Patient != "" {
+		answer["patient"] = b.Patient
+	}
+	if b.FHIRUser != "" {
+		answer["fhirUser"] = b.FHIRUser
+	}
+	return answer
 }
 
 // living returns the access token of the issuer that a text is, or nil when it is none, or one that

@@ -2,12 +2,18 @@ package oauth
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 )
 
-// scopesSupported are examples of what can be asked for: the language has no finite list.
+// scopesSupported are examples of what can be asked for: the language has no finite list. Resource
+// scopes of people (user/, patient/) are granted but open nothing yet, so they are not among them.
 var scopesSupported = []string{"system/*.cruds", "system/*.rs", "system/*.read", "system/*.write", "system/Patient.rs"}
+
+// personScopes join them where people sign in. fhirUser and launch/patient need a Membership that
+// says who the person is; they are published once Memberships can be written.
+var personScopes = []string{"openid", "profile", "email", offlineAccess, onlineAccess}
 
 // metadata is an issuer's description of itself (RFC 8414 section 2, OpenID Connect Discovery 1.0
 // section 3). It names what works and nothing else; an authorization endpoint may be absent when
@@ -27,14 +33,18 @@ type metadata struct {
 	IntrospectionAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	AuthorizationEndpoint    string   `json:"authorization_endpoint,omitempty"`
+	ResponseModes            []string `json:"response_modes_supported,omitempty"`
+	CodeChallengeMethods     []string `json:"code_challenge_methods_supported,omitempty"`
+	IssParameter             bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
 	RequestParameter         bool     `json:"request_parameter_supported"`
 	RequestURIParameter      bool     `json:"request_uri_parameter_supported"`
 }
 
 var authMethods = []string{SecretBasic, SecretPost, PrivateKeyJWT}
 
-func (i issuer) metadata() metadata {
-	return metadata{
+func (s *Server) metadata(i issuer) metadata {
+	m := metadata{
 		Issuer:                   i.url,
 		TokenEndpoint:            i.endpoint("token"),
 		IntrospectionEndpoint:    i.endpoint("introspect"),
@@ -50,6 +60,34 @@ func (i issuer) metadata() metadata {
 		RevocationAuthMethods:    authMethods,
 		RevocationAuthAlgs:       assertionAlgs,
 	}
+	if s.config.Login != nil {
+		m.AuthorizationEndpoint = i.endpoint("authorize")
+		m.ResponseTypes, m.ResponseModes, m.CodeChallengeMethods, m.IssParameter = []string{"code"}, []string{"query"}, []string{"S256"}, true
+		m.GrantTypes = []string{grantAuthorizationCode, grantRefreshToken, grantClientCredentials}
+		m.ScopesSupported = slices.Concat(personScopes, scopesSupported)
+		m.TokenAuthMethods = append(slices.Clone(authMethods), authNone)
+		m.RevocationAuthMethods = m.TokenAuthMethods
+	}
+	return m
+}
+
+// personMetadata is what OpenID Connect adds for people.
+type personMetadata struct {
+	UserinfoEndpoint   string   `json:"userinfo_endpoint,omitempty"`
+	EndSessionEndpoint string   `json:"end_session_endpoint,omitempty"`
+	ClaimsSupported    []string `json:"claims_supported,omitempty"`
+	Prompts            []string `json:"prompt_values_supported,omitempty"`
+}
+
+func (s *Server) personMetadata(i issuer) personMetadata {
+	if s.config.Login == nil {
+		return personMetadata{}
+	}
+	return personMetadata{
+		UserinfoEndpoint: i.endpoint("userinfo"), EndSessionEndpoint: i.endpoint("logout"),
+		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "sid", "at_hash", "name", "email"},
+		Prompts:         []string{"none", "login", "consent", "select_account"},
+	}
 }
 
 // authorizationServer is the metadata under RFC 8414's address.
@@ -59,7 +97,7 @@ func (s *Server) authorizationServer(c echo.Context) error {
 		return s.fail(c, err)
 	}
 	openDocument(c)
-	return writeJSON(c, http.StatusOK, iss.metadata())
+	return writeJSON(c, http.StatusOK, s.metadata(iss))
 }
 
 // openidConfiguration is the same under OpenID Connect's address, with what that demands besides.
@@ -71,9 +109,10 @@ func (s *Server) openidConfiguration(c echo.Context) error {
 	openDocument(c)
 	return writeJSON(c, http.StatusOK, struct {
 		metadata
+		personMetadata
 		SubjectTypes []string `json:"subject_types_supported"`
 		IDTokenAlgs  []string `json:"id_token_signing_alg_values_supported"`
-	}{iss.metadata(), []string{"public"}, []string{string(IDTokenAlg)}})
+	}{s.metadata(iss), s.personMetadata(iss), []string{"public"}, []string{string(IDTokenAlg)}})
 }
 
 // protectedResource describes a project's FHIR API as a resource (RFC 9728).

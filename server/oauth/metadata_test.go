@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bulkhead/server/oauth"
 )
 
 func TestMetadata(t *testing.T) {
@@ -23,15 +25,13 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.status, got.text)
 		}
 		for member, endpoint := range map[string]string{
-			"token_endpoint": "/token", "introspection_endpoint": "/introspect", "revocation_endpoint": "/revoke", "jwks_uri": "/jwks.json",
+			"authorization_endpoint": "/authorize", "token_endpoint": "/token", "introspection_endpoint": "/introspect", "revocation_endpoint": "/revoke", "jwks_uri": "/jwks.json",
 		} {
 			if got.str(member) != c.issuer+endpoint {
 				t.Errorf("%s: %s is %q", name, member, got.str(member))
 			}
 		}
-		if got.body["authorization_endpoint"] != nil {
-			t.Errorf("%s publishes an endpoint that does not work yet", name)
-		}
+		checkPeopleMetadata(t, name, c.issuer, got)
 		if name == "smart" && !(slices.Equal(got.body["code_challenge_methods_supported"].([]any), []any{"S256"}) &&
 			slices.Contains(got.body["capabilities"].([]any), any("client-confidential-asymmetric"))) {
 			t.Errorf("smart: %s", got.text)
@@ -58,6 +58,46 @@ func TestMetadata(t *testing.T) {
 	} {
 		if got := get(t, location, ""); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d", location, got.status)
+		}
+	}
+}
+
+// checkPeopleMetadata: what works for people is published, and what opens nothing yet is not.
+func checkPeopleMetadata(t *testing.T, name, issuer string, got answer) {
+	t.Helper()
+	for member, want := range map[string][]any{
+		"response_types_supported": {"code"}, "response_modes_supported": {"query"}, "code_challenge_methods_supported": {"S256"},
+		"grant_types_supported": {"authorization_code", "refresh_token", "client_credentials"},
+	} {
+		if list, _ := got.body[member].([]any); !slices.Equal(list, want) {
+			t.Errorf("%s: %s is %v", name, member, got.body[member])
+		}
+	}
+	if got.body["authorization_response_iss_parameter_supported"] != true || got.body["registration_endpoint"] != nil || got.body["pushed_authorization_request_endpoint"] != nil {
+		t.Errorf("%s: %s", name, got.text)
+	}
+	for _, promise := range []string{`"user/`, `"patient/`, `"launch`, "sso-openid-connect", "fhirUser", "dpop"} {
+		if strings.Contains(got.text, promise) {
+			t.Errorf("%s promises %s", name, promise)
+		}
+	}
+	if name == "openid" && (got.str("userinfo_endpoint") != issuer+"/userinfo" || got.str("end_session_endpoint") != issuer+"/logout") {
+		t.Errorf("%s: %s", name, got.text)
+	}
+}
+
+// TestWithoutPagesThereAreNoFlowsForPeople is a server that people cannot sign in to.
+func TestWithoutPagesThereAreNoFlowsForPeople(t *testing.T) {
+	t.Parallel()
+	bare, err := oauth.New(openStage(t).DB, oauth.Config{BaseURL: "https://fhir.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range bare.Routes() {
+		for _, name := range []string{"authorize", "userinfo", "logout"} {
+			if strings.Contains(route.Path, name) && !strings.Contains(route.Path, "oauth-authorization-server") {
+				t.Errorf("%s %s", route.Method, route.Path)
+			}
 		}
 	}
 }

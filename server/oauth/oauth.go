@@ -17,14 +17,21 @@ import (
 	"bulkhead/db"
 	"bulkhead/db/dbsqlc"
 	"bulkhead/server/fhir"
+	"bulkhead/server/login"
 )
 
 // Config says how the authorization server presents itself.
 type Config struct {
-	BaseURL       string        // how clients reach the server: scheme, host and path prefix, no slash at the end
-	Namespace     string        // leads the names of private claims; DefaultNamespace when ""
-	TokenLife     time.Duration // of client_credentials access tokens; five minutes when 0
-	AllowLoopback bool          // lets jwks_uri be http and on this machine: development and tests only
+	BaseURL   string        // how clients reach the server: scheme, host and path prefix, no slash at the end
+	Namespace string        // leads the names of private claims; DefaultNamespace when ""
+	TokenLife time.Duration // of client_credentials access tokens; five minutes when 0
+	Login     *login.Server // knows who is signed in; nil: there are no flows for people
+
+	PersonTokenLife time.Duration // of access tokens for people; an hour when 0
+	RefreshLife     time.Duration // of a refresh token that is not used; 90 days when 0
+	GrantLife       time.Duration // of an offline grant, however often it is refreshed; a year when 0
+
+	AllowLoopback bool // lets jwks_uri be http and on this machine: development and tests only
 }
 
 // Server is the authorization server of every tenant, and the one who verifies their tokens.
@@ -33,6 +40,8 @@ type Server struct {
 	config Config
 	fosite fosite.OAuth2Provider
 	tokens *tokenCache
+
+	freshKey []byte // signs freshParameter
 
 	mu     sync.Mutex
 	rings  map[int32]keptRing
@@ -66,19 +75,26 @@ func New(database *db.DB, config Config) (*Server, error) {
 	if config.Namespace == "" {
 		config.Namespace = DefaultNamespace
 	}
-	if config.TokenLife == 0 {
-		config.TokenLife = 5 * time.Minute
-	}
+	setLife(&config.TokenLife, 5*time.Minute)
+	setLife(&config.PersonTokenLife, maxTokenLife*time.Second)
+	setLife(&config.RefreshLife, 90*24*time.Hour)
+	setLife(&config.GrantLife, 365*24*time.Hour)
 	registry, err := NewRegistry(database, config.AllowLoopback)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		Registry: registry, config: config, tokens: newTokenCache(), rings: map[int32]keptRing{}, homes: map[[2]int32]dbsqlc.FindHomeRow{},
-		purged: map[int32]time.Time{},
+		purged: map[int32]time.Time{}, freshKey: database.Derive("fresh sign-in"),
 	}
 	s.fosite = s.newProvider()
 	return s, nil
+}
+
+func setLife(life *time.Duration, standard time.Duration) {
+	if *life == 0 {
+		*life = standard
+	}
 }
 
 // Route is one line of the mount list.
@@ -88,7 +104,7 @@ type Route struct {
 }
 
 // Routes is the mount list: every endpoint of the authorization server, HEAD wherever GET goes. Rooms
-// for authorize, par, userinfo, logout and register are let when these work.
+// for par and register are let when these work.
 func (s *Server) Routes() []Route {
 	routes := s.endpoints()
 	for _, route := range routes {
@@ -104,7 +120,7 @@ func (s *Server) endpoints() []Route {
 		issuer = "/w/:tenant"
 		base   = issuer + "/:project/api/v1/fhir/:version"
 	)
-	return []Route{
+	routes := []Route{
 		{http.MethodPost, issuer + "/token", s.token},
 		{http.MethodPost, issuer + "/introspect", s.introspect},
 		{http.MethodPost, issuer + "/revoke", s.revoke},
@@ -114,7 +130,23 @@ func (s *Server) endpoints() []Route {
 		{http.MethodGet, "/.well-known/oauth-protected-resource" + base, s.protectedResource},
 		{http.MethodGet, base + "/.well-known/smart-configuration", s.smartConfiguration},
 	}
+	if s.config.Login == nil {
+		return routes
+	}
+	page := s.config.Login.Page
+	return append(routes,
+		Route{http.MethodGet, issuer + "/authorize", page("/authorize", s.authorize)},
+		Route{http.MethodPost, issuer + "/authorize", s.authorizePosted},
+		Route{http.MethodPost, issuer + consentPath, page(consentPath, s.consented)},
+		Route{http.MethodGet, issuer + "/userinfo", s.userinfo},
+		Route{http.MethodPost, issuer + "/userinfo", s.userinfo},
+		Route{http.MethodGet, issuer + "/logout", page("/logout", s.logout)},
+		Route{http.MethodPost, issuer + "/logout", s.logoutPosted},
+	)
 }
+
+// consentPath is where the consent page sends its answer, below the tenant's.
+const consentPath = "/authorize/consent"
 
 // issuer is a tenant as the authorization server that it is.
 type issuer struct {

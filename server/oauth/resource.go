@@ -28,6 +28,9 @@ func (s *Server) Authorize(ctx context.Context, authorization string, project db
 	if err != nil {
 		return nil, db.Caller{}, err
 	}
+	if bearer.IsPerson() {
+		return nil, db.Caller{}, notForPeople()
+	}
 	return bearer, bearer.caller(target), nil
 }
 
@@ -38,7 +41,11 @@ func Revoked(cause error) error { return unauthorized(cause) }
 func MissingToken() error { return missingToken() }
 
 func (b *Bearer) caller(target Target) db.Caller {
-	return db.Caller{Tenant: target.TenantID, Project: target.ProjectID, TokenID: b.ID, ClientID: b.ClientID, KeyID: b.KID}
+	caller := db.Caller{Tenant: target.TenantID, Project: target.ProjectID, TokenID: b.ID, ClientID: b.ClientID, KeyID: b.KID}
+	if b.IsPerson() {
+		caller.GrantID = b.Session
+	}
+	return caller
 }
 
 // verify checks a token once and remembers it. Where it is aimed is asked every time.

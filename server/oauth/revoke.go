@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"context"
+	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -25,6 +27,9 @@ func (s *Server) revoke(c echo.Context) error {
 		return s.fail(c, err)
 	}
 	if token == nil {
+		if err := s.revokeRefreshToken(ctx, iss, asking, form.Get("token")); err != nil {
+			return s.fail(c, err)
+		}
 		return c.NoContent(http.StatusOK)
 	}
 	if token.ClientID != asking.id {
@@ -40,4 +45,14 @@ func (s *Server) revoke(c echo.Context) error {
 		return s.fail(c, err)
 	}
 	return c.NoContent(http.StatusOK)
+}
+
+// revokeRefreshToken ends the whole grant of a refresh token of the client (RFC 7009 section 2.1).
+// Nothing happens when the text is none, or another client's.
+func (s *Server) revokeRefreshToken(ctx context.Context, iss issuer, asking *client, text string) error {
+	hash := sha256.Sum256([]byte(text))
+	return s.db.Update(ctx, db.Identity, systemOf(iss.tenant), func(tx *db.Tx) error {
+		_, err := tx.Last().RevokeRefreshToken(ctx, iss.tenant, hash[:], asking.id)
+		return err
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"bulkhead/db/dbtest"
 	"bulkhead/server/access"
 	"bulkhead/server/fhir"
+	"bulkhead/server/login"
 	"bulkhead/server/oauth"
 )
 
@@ -25,6 +27,7 @@ import (
 type stage struct {
 	*dbtest.Database
 	server *oauth.Server
+	pages  *login.Server
 	url    string
 }
 
@@ -48,14 +51,21 @@ func newStage(t testing.TB, d *dbtest.Database) *stage {
 	t.Helper()
 	e := echo.New()
 	listener := httptest.NewServer(e)
-	s, err := oauth.New(d.DB, oauth.Config{BaseURL: listener.URL, AllowLoopback: true})
+	pages, err := login.New(login.Config{DB: d.DB, BaseURL: listener.URL, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range pages.Routes() {
+		e.Add(route.Method, route.Path, route.Handler)
+	}
+	s, err := oauth.New(d.DB, oauth.Config{BaseURL: listener.URL, AllowLoopback: true, Login: pages})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, route := range s.Routes() {
 		e.Add(route.Method, route.Path, route.Handler)
 	}
-	st := &stage{Database: d, server: s, url: listener.URL}
+	st := &stage{Database: d, server: s, pages: pages, url: listener.URL}
 	e.GET("/w/:tenant/:project/api/v1/fhir/:version/Patient", st.resource)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		status := http.StatusInternalServerError

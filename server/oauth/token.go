@@ -12,18 +12,18 @@ import (
 	"bulkhead/server/access"
 )
 
-// token is the token endpoint (RFC 6749 section 3.2) with the client credentials grant (section 4.4,
-// SMART Backend Services).
+// token is the token endpoint (RFC 6749 section 3.2): the client credentials grant (section 4.4, SMART
+// Backend Services) by fosite, those of people by exchange.go.
 func (s *Server) token(c echo.Context) error {
 	answer, err := s.grant(c)
 	if err != nil {
 		return s.fail(c, err)
 	}
 	noStore(c)
-	return writeJSON(c, http.StatusOK, answer.ToMap())
+	return writeJSON(c, http.StatusOK, answer)
 }
 
-func (s *Server) grant(c echo.Context) (fosite.AccessResponder, error) {
+func (s *Server) grant(c echo.Context) (map[string]any, error) {
 	iss, err := s.issuer(c)
 	if err != nil {
 		return nil, err
@@ -36,11 +36,22 @@ func (s *Server) grant(c echo.Context) (fosite.AccessResponder, error) {
 	case "":
 		return nil, fosite.ErrInvalidRequest.WithHint("The parameter grant_type is missing.")
 	case grantClientCredentials:
+	case grantAuthorizationCode, grantRefreshToken:
+		if s.config.Login == nil {
+			return nil, fosite.ErrUnsupportedGrantType
+		}
 	default:
 		return nil, fosite.ErrUnsupportedGrantType
 	}
 	if form.Has("request") || form.Has("request_uri") {
 		return nil, fosite.ErrRequestNotSupported
+	}
+	if form.Get("grant_type") != grantClientCredentials {
+		asking, err := s.authenticate(c.Request().Context(), iss, c.Request(), form)
+		if err != nil {
+			return nil, err
+		}
+		return s.grantPerson(c.Request().Context(), iss, asking, form)
 	}
 	// fosite knows the target by the name audience only.
 	form["audience"] = append(append(form["audience"], form["resource"]...), form["aud"]...)
@@ -51,7 +62,11 @@ func (s *Server) grant(c echo.Context) (fosite.AccessResponder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(ctx, request, session)
+	answer, err := s.issue(ctx, request, session)
+	if err != nil {
+		return nil, err
+	}
+	return answer.ToMap(), nil
 }
 
 // issue grants what the client may have and signs the token.
