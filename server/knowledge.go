@@ -3,6 +3,7 @@ package server
 import (
 	"container/list"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -135,14 +136,24 @@ func (c *knowledgeCache) forget(key projectKey) {
 	}
 }
 
-// know returns what the caller's project holds about FHIR. It must not be called inside a
-// transaction, because it needs a connection of its own.
+// errForesee ends a transaction that needs what the project holds about FHIR: reading it takes a
+// connection of its own, and none may wait for a second one while it has a first. writeIn reads it
+// and starts the transaction over.
+var errForesee = errors.New("server: the project's definitions are needed in a transaction")
+
+// know returns what the caller's project holds about FHIR.
 func (r *request) know() (*knowledge, error) {
 	if r.known != nil {
 		return r.known, nil
 	}
 	if r.project.Project == db.SystemProject {
 		return newKnowledge(r.set), nil
+	}
+	if r.writing {
+		if _, r.known = r.server.knowledge.entry(projectOf(r.caller)); r.known == nil {
+			return nil, errForesee
+		}
+		return r.known, nil
 	}
 	var err error
 	r.known, err = r.server.knowledge.of(r.ctx(), r)

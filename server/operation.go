@@ -19,8 +19,13 @@ type operation struct {
 
 // operations are those that routes lists, by code.
 var operations = []operation{
+	{code: "everything", types: []string{"Patient"}, url: "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+	{code: "everything", types: []string{"Encounter"}, url: "http://hl7.org/fhir/OperationDefinition/Encounter-everything"},
 	{code: "expand", types: []string{"ValueSet"}, url: "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
 	{code: "lookup", types: []string{"CodeSystem"}, url: "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"},
+	{code: "meta", url: "http://hl7.org/fhir/OperationDefinition/Resource-meta"},
+	{code: "meta-add", url: "http://hl7.org/fhir/OperationDefinition/Resource-meta-add"},
+	{code: "meta-delete", url: "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete"},
 	{code: "subsumes", types: []string{"CodeSystem"}, url: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes"},
 	{code: "translate", types: []string{"ConceptMap"}, url: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"},
 	{code: "validate", url: "http://hl7.org/fhir/OperationDefinition/Resource-validate"},

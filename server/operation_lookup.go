@@ -21,7 +21,7 @@ func (s *Server) lookup(r *request) error {
 	if p.all("date") != nil {
 		return fhir.Errorf(fhir.NotSupported, "Code systems are held as they are now; date is not supported.").At(p.at("date"))
 	}
-	codings, err := p.codings("code", "system", "version")
+	codings, err := p.codings("system", "version")
 	if err != nil {
 		return err
 	}

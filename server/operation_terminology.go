@@ -161,9 +161,9 @@ func codingOf(v *fhir.Value, at string) coding {
 
 // codings reads the codes of an operation: from code with system, from a coding, or from a
 // codeableConcept. There is at least one, each with a code.
-func (p *params) codings(code, system, version string) ([]coding, error) {
-	plain := coding{at: p.at(code)}
-	for name, field := range map[string]*string{code: &plain.code, system: &plain.system, version: &plain.version, "display": &plain.display} {
+func (p *params) codings(system, version string) ([]coding, error) {
+	plain := coding{at: p.at("code")}
+	for name, field := range map[string]*string{"code": &plain.code, system: &plain.system, version: &plain.version, "display": &plain.display} {
 		var err error
 		if *field, err = p.text(name); err != nil {
 			return nil, err
@@ -193,7 +193,7 @@ func (p *params) codings(code, system, version string) ([]coding, error) {
 		}
 	}
 	if len(list) == 0 || list[0].code == "" {
-		return nil, fhir.Errorf(fhir.Required, "The operation needs a code.").At(code)
+		return nil, fhir.Errorf(fhir.Required, "The operation needs a code.").At("code")
 	}
 	return list, nil
 }

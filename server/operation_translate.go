@@ -22,7 +22,7 @@ func (s *Server) translate(r *request) error {
 	if err != nil {
 		return err
 	}
-	codings, err := p.codings("code", "system", "version")
+	codings, err := p.codings("system", "version")
 	if err != nil {
 		return err
 	}

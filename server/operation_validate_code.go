@@ -64,7 +64,7 @@ func (s *Server) validateCode(r *request) error {
 	if err != nil {
 		return err
 	}
-	codings, err := p.codings("code", "system", "systemVersion")
+	codings, err := p.codings("system", "systemVersion")
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *Server) validateSystemCode(r *request) error {
 	if err != nil {
 		return err
 	}
-	codings, err := p.codings("code", "url", "version")
+	codings, err := p.codings("url", "version")
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,12 @@ func TestAProfileThatTheProjectHoldsIsCheckedOnWrite(t *testing.T) {
 			t.Errorf("in a transaction: %d %s", got.status, got.body)
 		}
 	}
+	born := "Patient/" + a.create(profiled(`,"birthDate":"2000"`))
+	a.must(200, "PUT", "StructureDefinition/p", strings.Replace(profileOf("birthDate"), `"name":"P"`, `"name":"Q"`, 1)) // nothing is remembered now
+	if got := a.do("PATCH", born, `[{"op":"remove","path":"/birthDate"}]`, "Content-Type", "application/json-patch+json"); got.status < 400 || !strings.Contains(got.body, "birthDate") {
+		t.Errorf("by a patch: %d %s", got.status, got.body)
+	}
+	a.must(200, "PATCH", born, `[{"op":"replace","path":"/birthDate","value":"2001"}]`, "Content-Type", "application/json-patch+json")
 	a.must(200, "PUT", "StructureDefinition/p", profileOf("name"))
 	if got := a.do("POST", "Patient", profiled(`,"birthDate":"2000"`)); got.status < 400 || !strings.Contains(got.body, "name") {
 		t.Errorf("a changed profile counts at once: %d %s", got.status, got.body)

@@ -39,6 +39,7 @@ type request struct {
 	caller db.Caller
 
 	known   *knowledge // of the project, once it was needed
+	writing bool       // a transaction is open
 	defines bool       // the request stores or deletes what knowledge is made of
 
 	// An entry of a batch is a request of its own inside another one.

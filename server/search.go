@@ -172,6 +172,7 @@ type searchPage struct {
 	before  [][]byte         // where the pages before it start, the last few of them
 	hits    []db.Hit
 	total   *int64
+	keep    func(*db.Hit) bool // nil: every hit is shown
 }
 
 // A cursor holds the starts of the pages before it too, the last few, for the links back. Each has
@@ -261,6 +262,9 @@ func (p *searchPage) bundle() (*fhir.Bundle, error) {
 			if r.permit(name, access.Search) != nil {
 				continue
 			}
+		}
+		if p.keep != nil && !p.keep(hit) {
+			continue
 		}
 		body, err := shape.apply(r.set, name, hit.Body)
 		if err != nil {

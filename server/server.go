@@ -125,6 +125,7 @@ func (s *Server) routes() []route {
 		resource = fhirBase + "/:type/:id"
 	)
 	validateCode := anyOf(map[string]func(*request) error{"ValueSet": s.validateCode, "CodeSystem": s.validateSystemCode})
+	everything := anyOf(map[string]func(*request) error{"Patient": s.everything, "Encounter": s.everything})
 	return []route{
 		{public, GET, "/healthz", 0, s.alive},
 		{public, GET, "/readyz", 0, s.ready},
@@ -148,6 +149,11 @@ func (s *Server) routes() []route {
 		{token, POST, ofType + "/$validate", 0, s.validate},
 		{token, GET, resource + "/$validate", 0, s.validate},
 		{token, POST, resource + "/$validate", 0, s.validate},
+		{token, GET, resource + "/$everything", 0, everything},
+		{token, POST, resource + "/$everything", 0, everything},
+		{token, GET, resource + "/$meta", access.Read, s.meta},
+		{token, POST, resource + "/$meta-add", access.Read | access.Update, s.metaAdd},
+		{token, POST, resource + "/$meta-delete", access.Read | access.Update, s.metaDelete},
 		{token, GET, ofType + "/$expand", 0, on("ValueSet", s.expand)},
 		{token, POST, ofType + "/$expand", 0, on("ValueSet", s.expand)},
 		{token, GET, resource + "/$expand", 0, on("ValueSet", s.expand)},

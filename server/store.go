@@ -124,9 +124,17 @@ func (r *request) write(plane db.Plane, fn func(*db.Tx) error) error {
 func (r *request) writeIn(ctx context.Context, plane db.Plane, fn func(*db.Tx) error) error {
 	const attempts = 5
 	for try := 1; ; try++ {
+		r.writing = true
 		err := r.server.DB.Update(ctx, plane, r.caller, fn)
+		r.writing = false
 		if r.defines {
 			r.server.knowledge.forget(projectOf(r.caller))
+		}
+		if errors.Is(err, errForesee) && try < attempts {
+			if _, err := r.know(); err != nil {
+				return err
+			}
+			continue
 		}
 		if try == attempts || !errors.Is(err, db.ErrDuplicate) {
 			return err
