@@ -30,7 +30,7 @@ func (r *request) terms() (*terms, error) {
 	return t, nil
 }
 
-func (t *terms) library(typ string) *terminology.Library {
+func (t *terms) shelf(typ string) *terminology.Library {
 	if t.may[typ] {
 		return t.project
 	}
@@ -39,12 +39,12 @@ func (t *terms) library(typ string) *terminology.Library {
 
 // CodeSystem makes terms a terminology.Resolver.
 func (t *terms) CodeSystem(url, version string) *terminology.CodeSystem {
-	return t.library("CodeSystem").CodeSystem(url, version)
+	return t.shelf("CodeSystem").CodeSystem(url, version)
 }
 
 // ValueSet makes terms a terminology.Resolver.
 func (t *terms) ValueSet(url, version string) *terminology.ValueSet {
-	return t.library("ValueSet").ValueSet(url, version)
+	return t.shelf("ValueSet").ValueSet(url, version)
 }
 
 // on makes an operation one of a resource type alone.

@@ -113,7 +113,7 @@ func (r *request) conceptMaps(p *params) ([]*terminology.ConceptMap, error) {
 	if err != nil {
 		return nil, err
 	}
-	library := t.library("ConceptMap")
+	library := t.shelf("ConceptMap")
 	if url == "" {
 		return library.ConceptMaps(), nil
 	}

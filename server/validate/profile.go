@@ -23,7 +23,7 @@ type Library interface {
 // WithProfiles checks resources against the profiles that they name in meta.profile, as far as
 // the library has them, and the document also against the further profiles given here.
 func WithProfiles(library Library, further ...*Profile) Option {
-	return func(w *walker) { w.library, w.further = library, further }
+	return func(w *walker) { w.shelf, w.further = library, further }
 }
 
 // Profile is a StructureDefinition that constrains a type, ready to be checked. It is read-only.

@@ -18,12 +18,12 @@ type place struct {
 
 // profiles checks a resource against what it claims to conform to.
 func (w *walker) profiles(v *fhir.Value, t *definition.Type, resource *fhirpath.Item, document bool) {
-	if w.library == nil || w.lenient {
+	if w.shelf == nil || w.lenient {
 		return
 	}
 	list := v.Get("meta").Get("profile")
 	for i, url := range items(list) {
-		p := w.library.Profile(url.Text())
+		p := w.shelf.Profile(url.Text())
 		switch {
 		case p == nil:
 			w.warn(fhir.NotFound, "meta.profile[%d]: the project does not hold the profile %s.", i, quote(url.Text()))
@@ -271,7 +271,7 @@ func (w *walker) typeProfiles(types []nodeType, it *fhirpath.Item) {
 			return
 		}
 		for _, url := range t.profiles {
-			p := w.library.Profile(url)
+			p := w.shelf.Profile(url)
 			if p == nil {
 				return
 			}
@@ -307,7 +307,7 @@ func (w *walker) targetProfiles(types []nodeType, it *fhirpath.Item) {
 		}
 		for _, url := range t.targets {
 			name, core := strings.CutPrefix(url, coreURL)
-			if p := w.library.Profile(url); p != nil {
+			if p := w.shelf.Profile(url); p != nil {
 				name = p.Type.Name
 			} else if !core || w.set.Type(name) == nil {
 				return // a profile that is not here may be of any type
@@ -336,7 +336,7 @@ func (w *walker) inValueSet(url string, it *fhirpath.Item) definition.Membership
 			}
 			return set.Has(system, code)
 		}
-		return w.library.HasCode(url, system, code)
+		return w.shelf.HasCode(url, system, code)
 	}
 	switch it.Type {
 	case w.codeableConcept:

@@ -207,7 +207,7 @@ func (w *walker) oneType(n *node, it *fhirpath.Item) bool {
 		if it.Type != nil && it.Type.Kind == definition.Resource && len(t.targets) > 0 {
 			for _, url := range t.targets {
 				name := strings.TrimPrefix(url, coreURL)
-				if p := w.library.Profile(url); p != nil {
+				if p := w.shelf.Profile(url); p != nil {
 					name = p.Type.Name
 				}
 				if w.set.IsSubtype(it.Type.Name, name) {
@@ -227,7 +227,7 @@ func (w *walker) oneType(n *node, it *fhirpath.Item) bool {
 func (w *walker) conforms(n *node, it *fhirpath.Item) bool {
 	for _, t := range n.types {
 		for _, url := range append(t.profiles[:len(t.profiles):len(t.profiles)], t.targets...) {
-			p := w.library.Profile(url)
+			p := w.shelf.Profile(url)
 			if p != nil && it.JSON != nil && it.Type == p.Type && w.silently(func() { w.profile(p, it) }) {
 				return true
 			}
@@ -259,7 +259,7 @@ func (w *walker) next(n *node, name string) *node {
 		return below
 	}
 	if len(n.types) == 1 && len(n.types[0].profiles) == 1 {
-		if p := w.library.Profile(n.types[0].profiles[0]); p != nil {
+		if p := w.shelf.Profile(n.types[0].profiles[0]); p != nil {
 			return p.root.lookup(name)
 		}
 	}

@@ -50,7 +50,7 @@ type walker struct {
 	env      *fhirpath.Env // of the resource that the walk is in
 	issues   []fhir.Issue
 
-	library    Library // nil: profiles are not checked
+	shelf      Library // nil: profiles are not checked
 	further    []*Profile
 	conforming *Profile // that is being checked
 	depth      int      // of profiles that refer to others
