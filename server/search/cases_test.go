@@ -290,6 +290,7 @@ var msDifferences = map[string]string{
 	"09.999999999999999999":         "datatypes, dateTime: any number of digits may follow the point",
 	"1980-05-16T16:32:15.500&":      "search, prefixes: eq asks for what the range of the search contains",
 	"url:above=urn":                 "search, uri: the URL itself is part of its hierarchy",
+
 	"url:above=http%3A%2F%2Fexample.org%2Frdf%23": "search, uri: the hierarchy is that of the path's segments",
 
 	"url:below=http&":                                       "search, uri: the hierarchy is that of the path's segments",
